@@ -1,0 +1,234 @@
+// Where streams, shards, sessions and dead letters are kept. The seam between
+// the coordinator's decisions and the database: operations take pure decisions
+// and carry each of them out in one transaction.
+//
+// Two implementations, with one contract suite (tests/store): MemoryStore and
+// PostgresStore. All methods block and are safe to call from many threads.
+//
+// Errors, beside those that a method names: UNAVAILABLE when the database is out
+// of reach or the outcome of a commit is unknown (repeat: every operation may be
+// repeated); INTERNAL for a defect. After any error but UNAVAILABLE nothing was
+// changed.
+#ifndef LOWMARK_STORE_STORE_H_
+#define LOWMARK_STORE_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "service/core/assignment.h"
+#include "service/core/lease.h"
+#include "service/core/policy.h"
+#include "service/core/record.h"
+
+namespace lowmark {
+
+// A stream as stored.
+struct Stream {
+  std::string name;
+  Policy policy;
+  std::string etag;  // changes with every update, never comes back
+  absl::Time create_time;
+  absl::Time update_time;
+};
+
+// Records that were set aside.
+struct DeadLetter {
+  int64_t id = 0;  // ascending within the stream; given by the store
+  std::string stream;
+  std::string shard;
+  DeadLetterRange range;
+  int64_t epoch = 0;
+  int64_t delivery = 0;
+  std::string worker;
+  absl::Time create_time;       // given by the store
+  std::vector<Record> records;  // as many as were kept
+};
+
+// A line of a shard's audit.
+struct ShardEvent {
+  int64_t id = 0;  // ascending within the stream; given by the store
+  std::string stream;
+  std::string shard;
+  absl::Time time;   // given by the store
+  std::string kind;  // "leased", "released", "lost", "failed", "seek", ...
+  int64_t epoch = 0;
+  int64_t delivery = 0;
+  std::string actor;   // the worker, or the operator
+  std::string detail;  // for people
+};
+
+// What a decision sees: the shard with its row locked, and the stream's policy.
+struct ShardView {
+  const Shard& shard;
+  const Policy& policy;
+  const std::string& etag;  // of the policy
+  int64_t timeline;         // for NextEpoch
+  absl::Time now;           // the store's clock, read after the lock was taken
+};
+
+// What is to become of the shard. Where `changed` is false the rest is ignored
+// and nothing is written.
+struct ShardChange {
+  bool changed = false;
+  Shard shard;
+  std::vector<DeadLetter> dead_letters;  // without id, stream, shard, create_time
+  std::vector<ShardEvent> events;        // without id, stream, shard, time
+};
+
+// One shard's part of UpdateShards.
+struct ShardUpdate {
+  std::string shard;
+  // May be called more than once, each time on the then current state, when a
+  // transaction is repeated: it must depend on its argument alone, and assign
+  // (not add to) whatever it lets out. An error leaves the shard unchanged and
+  // becomes the update's status.
+  std::function<absl::StatusOr<ShardChange>(const ShardView&)> decide;
+};
+
+// A shard with what does not change of it.
+struct ShardRecord {
+  Shard shard;
+  std::vector<std::string> parents;
+};
+
+// A shard as its source describes it.
+struct SourceShard {
+  std::string shard;
+  std::vector<std::string> parents;
+};
+
+// A worker's call for leases.
+struct LeaseCall {
+  std::string stream;
+  std::string worker;
+  int32_t max_leases = 1;
+  int32_t capacity = 1;
+  // The session lives this long from now, without another renewal.
+  absl::Duration session_ttl;
+  // The call is answered, empty-handed, no later than this from now; until then
+  // the worker counts as wanting max_leases shards.
+  absl::Duration wait;
+};
+
+// What is granted: shards already leased to the worker under their new epoch.
+struct LeaseGrant {
+  struct Lease {
+    Shard shard;
+    Delivery delivery;
+    bool lost = false;  // the delivery before was lost
+  };
+  std::vector<Lease> leases;
+  Policy policy;
+  std::string etag;
+  bool elected = false;  // see SessionView
+};
+
+// A session after its renewal.
+struct SessionView {
+  // Whether this worker is the one of its stream that lists the source's shards:
+  // the live worker whose session is the oldest.
+  bool elected = false;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // --- Streams -------------------------------------------------------------
+
+  // ALREADY_EXISTS STREAM_EXISTS.
+  virtual absl::StatusOr<Stream> CreateStream(const std::string& name, const Policy& policy) = 0;
+  // NOT_FOUND STREAM_NOT_FOUND; so do all operations below that name a stream.
+  virtual absl::StatusOr<Stream> GetStream(const std::string& name) = 0;
+  // Streams with a name after `after`, by name.
+  virtual absl::StatusOr<std::vector<Stream>> ListStreams(const std::string& after,
+                                                          int32_t limit) = 0;
+  // Replaces the policy by what `change` makes of it; an error of `change` is
+  // returned. ABORTED ETAG_MISMATCH unless `etag` is empty or the stream's.
+  virtual absl::StatusOr<Stream> UpdateStream(
+      const std::string& name, const std::string& etag,
+      const std::function<absl::StatusOr<Policy>(const Policy&)>& change) = 0;
+  // Deletes the stream and all that belongs to it.
+  virtual absl::Status DeleteStream(const std::string& name, const std::string& etag) = 0;
+
+  // --- Shards --------------------------------------------------------------
+
+  // Adds the shards that are not known yet; returns how many those were. Of
+  // the parents listed, those not done yet must become so before the shard is
+  // leased. INVALID_ARGUMENT for a parent that is neither known nor listed, or
+  // for shards that are each other's ancestors.
+  virtual absl::StatusOr<int32_t> AddShards(const std::string& stream,
+                                            const std::vector<SourceShard>& shards) = 0;
+  // NOT_FOUND SHARD_NOT_FOUND.
+  virtual absl::StatusOr<ShardRecord> GetShard(const std::string& stream,
+                                               const std::string& shard) = 0;
+  // Shards with an id after `after`, by id.
+  virtual absl::StatusOr<std::vector<ShardRecord>> ListShards(const std::string& stream,
+                                                              const std::string& after,
+                                                              int32_t limit) = 0;
+  // Decides and applies all updates of a stream together, durably, in one
+  // transaction where possible; several of one shard in their order. The
+  // result has a status for each: a decision's error, NOT_FOUND for an unknown
+  // shard, INTERNAL for one that the database would not take; one update's
+  // failure leaves the others alone. Where a shard reaches its end, its children
+  // have one parent less to wait for, in the same transaction.
+  virtual std::vector<absl::Status> UpdateShards(const std::string& stream,
+                                                 std::vector<ShardUpdate>& updates) = 0;
+
+  // --- Leases and sessions -------------------------------------------------
+
+  // Opens or renews the worker's session, ends sessions of the stream that have
+  // expired (their shards become free), and leases free shards to the worker:
+  // as many as MayLease allows of the census, by Grant. ABORTED SESSION_EXPIRED
+  // where the worker's own session has ended.
+  virtual absl::StatusOr<LeaseGrant> LeaseShards(const LeaseCall& call) = 0;
+  // Renews a session; writes one row. ABORTED SESSION_EXPIRED where it has ended
+  // or was never opened.
+  virtual absl::StatusOr<SessionView> RenewSession(const std::string& stream,
+                                                   const std::string& worker,
+                                                   absl::Duration ttl) = 0;
+  // OK where the worker's session is open; ABORTED SESSION_EXPIRED otherwise.
+  virtual absl::Status CheckSession(const std::string& stream, const std::string& worker) = 0;
+  // The stream's live workers and how many shards each holds. A worker counts
+  // as wanting shards while a LeaseShards call of it waits.
+  virtual absl::StatusOr<Census> ReadCensus(const std::string& stream) = 0;
+  // Shards that the worker holds, by id.
+  virtual absl::StatusOr<std::vector<Shard>> ListLeases(const std::string& stream,
+                                                        const std::string& worker,
+                                                        int32_t limit) = 0;
+
+  // --- Dead letters and audit ----------------------------------------------
+
+  // Those with an id above `after_id`, oldest first, without their records; of
+  // one shard where `shard` is not empty.
+  virtual absl::StatusOr<std::vector<DeadLetter>> ListDeadLetters(const std::string& stream,
+                                                                  const std::string& shard,
+                                                                  int64_t after_id,
+                                                                  int32_t limit) = 0;
+  // With its records. NOT_FOUND DEAD_LETTER_NOT_FOUND.
+  virtual absl::StatusOr<DeadLetter> GetDeadLetter(const std::string& stream, int64_t id) = 0;
+  // The audit of a stream, or of one shard of it; oldest first.
+  virtual absl::StatusOr<std::vector<ShardEvent>> ListEvents(const std::string& stream,
+                                                             const std::string& shard,
+                                                             int64_t after_id, int32_t limit) = 0;
+
+  // --- The store itself ----------------------------------------------------
+
+  // OK where the store can be written to now.
+  virtual absl::Status Check() = 0;
+  // Calls `on_free(stream)`, from a thread of the store's, whenever a shard of
+  // the stream may have become free through any coordinator; an empty stream
+  // means any. A hint: it may come for nothing or, while a connection is down,
+  // not at all. Set once, before use; the callback must not block.
+  virtual void WatchFreeShards(std::function<void(const std::string& stream)> on_free) = 0;
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_STORE_STORE_H_
