@@ -15,6 +15,11 @@ enum class SequenceOrder {
   kPositional,  // opaque tokens, in the order in which a batch lists them
 };
 
+// What the forms allow, for error messages.
+inline constexpr char kNumericForm[] =
+    "must be a decimal integer of 1..128 digits without leading zeros";
+inline constexpr char kTokenForm[] = "must match [A-Za-z0-9._:-]{1,128}";
+
 // Whether `text` is `0|[1-9][0-9]{0,127}`.
 bool IsNumericSequence(absl::string_view text);
 
