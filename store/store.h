@@ -109,6 +109,8 @@ struct LeaseCall {
   std::string worker;
   int32_t max_leases = 1;
   int32_t capacity = 1;
+  // Leases that the worker knows of. Where it holds more, an answer was lost.
+  int32_t held = 0;
   // The session lives this long from now, without another renewal.
   absl::Duration session_ttl;
   // The call is answered, empty-handed, no later than this from now; until then
@@ -185,8 +187,9 @@ class Store {
 
   // Opens or renews the worker's session, ends sessions of the stream that have
   // expired (their shards become free), and leases free shards to the worker:
-  // as many as MayLease allows of the census, by Grant. ABORTED SESSION_EXPIRED
-  // where the worker's own session has ended.
+  // as many as MayLease allows of the census, by Grant. Where the worker holds
+  // more than call.held, those it holds (up to 1000, by id) are returned instead,
+  // unchanged. ABORTED SESSION_EXPIRED where the worker's own session has ended.
   virtual absl::StatusOr<LeaseGrant> LeaseShards(const LeaseCall& call) = 0;
   // Renews a session; writes one row. ABORTED SESSION_EXPIRED where it has ended
   // or was never opened.

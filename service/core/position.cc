@@ -32,6 +32,12 @@ bool IsSequence(absl::string_view text, SequenceOrder order) {
   return order == SequenceOrder::kNumeric ? IsNumericSequence(text) : IsToken(text);
 }
 
+const char* SequenceForm(SequenceOrder order) {
+  return order == SequenceOrder::kNumeric
+             ? "must be a decimal integer of 1..128 digits without leading zeros"
+             : "must match [A-Za-z0-9._:-]{1,128}";
+}
+
 int CompareNumeric(absl::string_view a, absl::string_view b) {
   if (a.size() != b.size()) return a.size() < b.size() ? -1 : 1;
   return a.compare(b);

@@ -15,11 +15,6 @@ enum class SequenceOrder {
   kPositional,  // opaque tokens, in the order in which a batch lists them
 };
 
-// What the forms allow, for error messages.
-inline constexpr char kNumericForm[] =
-    "must be a decimal integer of 1..128 digits without leading zeros";
-inline constexpr char kTokenForm[] = "must match [A-Za-z0-9._:-]{1,128}";
-
 // Whether `text` is `0|[1-9][0-9]{0,127}`.
 bool IsNumericSequence(absl::string_view text);
 
@@ -28,6 +23,9 @@ bool IsToken(absl::string_view text);
 
 // Whether `text` is a sequence number of a stream with this order.
 bool IsSequence(absl::string_view text, SequenceOrder order);
+
+// The form that sequence numbers with this order have, for error messages.
+const char* SequenceForm(SequenceOrder order);
 
 // Compares two numeric sequence numbers as integers: <0, 0 or >0. Both must be
 // canonical (IsNumericSequence), so the longer one is the larger.

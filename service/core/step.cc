@@ -51,6 +51,12 @@ absl::Status CheckBatch(const ShardState& state, const Policy& policy, const std
         absl::StrCat("the delivery was started with ", state.declared->count, " records ",
                      state.declared->first, "..", state.declared->last));
   }
+  for (const auto& [field, sequence] :
+       {std::pair("first_sequence", &first), std::pair("last_sequence", &last)}) {
+    if (!IsSequence(*sequence, policy.sequence_order)) {
+      return InvalidField(field, *sequence, SequenceForm(policy.sequence_order));
+    }
+  }
   if (policy.sequence_order == SequenceOrder::kPositional) {
     if ((count == 1) == (first == last)) return absl::OkStatus();
     return InvalidField("record_count", count, "does not fit first_sequence and last_sequence");
@@ -74,6 +80,12 @@ absl::Status CheckBatch(const ShardState& state, const Policy& policy, const std
 absl::Status CheckListed(const ShardState& state, const Policy& policy,
                          const std::vector<std::string>& sequences) {
   if (sequences.empty()) return InvalidField("sequences", "", "must list the batch's records");
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    if (!IsSequence(sequences[i], policy.sequence_order)) {
+      return InvalidField(absl::StrCat("sequences[", i, "]"), sequences[i],
+                          SequenceForm(policy.sequence_order));
+    }
+  }
   for (size_t i = 1; i < sequences.size(); ++i) {
     const bool ascends = policy.sequence_order == SequenceOrder::kPositional
                              ? sequences[i] != sequences[i - 1]

@@ -144,8 +144,7 @@ absl::StatusOr<Position> PositionFromProto(absl::string_view field, const v1::Po
   auto sequence = [&](absl::string_view name,
                       const std::string& text) -> absl::StatusOr<std::string> {
     if (IsSequence(text, order)) return text;
-    return InvalidField(absl::StrCat(field, ".", name), text,
-                        order == SequenceOrder::kNumeric ? kNumericForm : kTokenForm);
+    return InvalidField(absl::StrCat(field, ".", name), text, SequenceForm(order));
   };
   switch (proto.position_case()) {
     case v1::Position::kTrimHorizon:
