@@ -1,0 +1,126 @@
+// The use cases of Lowmark in plain C++ types: what the wire's handlers call,
+// and what decides with the core and acts through the store.
+//
+// Methods that workers call do not block: they enqueue, and answer through a
+// callback from another thread. Methods that operators call block.
+#ifndef LOWMARK_SERVICE_COORDINATOR_H_
+#define LOWMARK_SERVICE_COORDINATOR_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "service/committer.h"
+#include "service/executor.h"
+#include "service/handovers.h"
+#include "service/lease_queue.h"
+#include "service/metrics.h"
+#include "store/store.h"
+
+namespace lowmark {
+
+struct CoordinatorOptions {
+  // How long a worker's session lives without a heartbeat: 100 ms..1 h. Workers
+  // are told; shorter finds dead workers sooner, longer forgives longer pauses.
+  absl::Duration session_ttl = absl::Seconds(30);
+  // How often the balance of a stream is looked at: 10 ms..1 min.
+  absl::Duration balance_interval = absl::Seconds(1);
+  // A LeaseShard call is answered no later than this: 1 s..10 min.
+  absl::Duration longest_wait = absl::Minutes(1);
+  // Threads for what is not grouped: leases, heartbeats, shard lists. 1..64.
+  int threads = 2;
+  CommitterOptions committer;
+
+  absl::Status Validate() const;
+};
+
+// A report as a worker sends it.
+struct Report {
+  std::string stream;
+  std::string shard;
+  std::string worker;
+  int64_t epoch = 0;
+  int64_t delivery = 0;
+  // One of Succeeded, Failed, SetAside, NotRun, Started.
+  Event event;
+  // The records' data, to be kept with a dead letter.
+  std::vector<Record> records;
+  // The etag of the policy that the worker knows.
+  std::string config_etag;
+};
+
+// The shard after a report.
+struct ReportAnswer {
+  Shard shard;
+  std::optional<Delivery> next;  // not set when the shard is done
+  int64_t discarded = 0;
+  bool hand_over = false;
+  std::optional<Policy> policy;  // where the worker knows another
+  std::string etag;
+};
+
+// A session after its renewal.
+struct HeartbeatAnswer {
+  std::vector<std::string> hand_over;
+  bool elected = false;
+};
+
+// A seek, before and after.
+struct SeekAnswer {
+  ShardRecord before;
+  ShardRecord after;
+};
+
+// Thread-safe. The store and metrics must outlive it.
+class Coordinator {
+ public:
+  template <typename T>
+  using Done = std::function<void(absl::StatusOr<T>)>;
+
+  Coordinator(Store& store, Metrics& metrics, const CoordinatorOptions& options);
+
+  const CoordinatorOptions& options() const { return options_; }
+
+  // --- For workers ---------------------------------------------------------
+
+  void ReportBatch(std::shared_ptr<const Report> report, Done<ReportAnswer> done);
+  // `call.wait` is the caller's patience; session_ttl is filled in here.
+  void LeaseShard(LeaseCall call, std::function<bool()> cancelled, Done<LeaseGrant> done);
+  void Heartbeat(const std::string& stream, const std::string& worker, Done<HeartbeatAnswer> done);
+  void ReleaseShard(const std::string& stream, const std::string& shard, const std::string& worker,
+                    int64_t epoch, std::function<void(absl::Status)> done);
+  void SyncShards(const std::string& stream, const std::string& worker,
+                  std::vector<SourceShard> shards, Done<int32_t> done);
+
+  // --- For operators -------------------------------------------------------
+
+  // What needs no decision is read from and written to the store itself.
+  Store& store() { return store_; }
+  absl::StatusOr<SeekAnswer> Seek(const std::string& stream, const std::string& shard,
+                                  const Position& position, const std::string& reason,
+                                  bool dry_run);
+
+  // Answers all calls that wait and lets no more wait, before a shutdown.
+  void Drain() { leases_.Drain(); }
+
+ private:
+  // Runs what blocks; `done` gets UNAVAILABLE when there is too much of it.
+  template <typename T>
+  void RunBlocking(const Done<T>& done, std::function<absl::StatusOr<T>()> task);
+
+  Store& store_;
+  Metrics& metrics_;
+  const CoordinatorOptions options_;
+  Handovers handovers_;
+  LeaseQueue leases_;
+  Executor executor_;
+  Committer committer_;
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_SERVICE_COORDINATOR_H_

@@ -1,0 +1,74 @@
+// Which shards their workers are asked to hand over, so that the shards of a
+// stream stay shared out fairly.
+//
+// Each coordinator works this out for itself, from the store's census, for the
+// streams whose workers it serves; all come to the same answer, so nothing here
+// needs to be shared or to survive.
+#ifndef LOWMARK_SERVICE_HANDOVERS_H_
+#define LOWMARK_SERVICE_HANDOVERS_H_
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "service/metrics.h"
+#include "service/process/mutex.h"
+#include "store/store.h"
+
+namespace lowmark {
+
+// Thread-safe.
+class Handovers {
+ public:
+  // Looks at each active stream every `interval`.
+  Handovers(Store& store, Metrics& metrics, absl::Duration interval);
+  ~Handovers();
+
+  Handovers(const Handovers&) = delete;
+  Handovers& operator=(const Handovers&) = delete;
+
+  // A worker of the stream was heard of here.
+  void NoteActivity(const std::string& stream);
+  // Whether the worker that holds the shard under `epoch` is to hand it over.
+  bool Asked(const std::string& stream, const std::string& shard, int64_t epoch) const;
+  // The shards that the worker is to hand over.
+  std::vector<std::string> AskedOf(const std::string& stream, const std::string& worker) const;
+  // The lease ended: counts a handoff if it was asked for.
+  void NoteReleased(const std::string& stream, const std::string& shard, int64_t epoch);
+
+ private:
+  struct Request {
+    std::string worker;
+    int64_t epoch = 0;
+    SteadyTime since;
+  };
+  using Requests = std::map<std::string, Request>;  // by shard
+
+  void Run();
+  // Works out anew what is asked of a stream's workers, and takes shards away
+  // from those that were asked longer than the policy's handoff_timeout ago.
+  void Balance(const std::string& stream);
+  absl::StatusOr<Requests> Choose(const std::string& stream);
+  void TakeAway(const std::string& stream, const Requests& overdue);
+
+  Store& store_;
+  Metrics& metrics_;
+  const absl::Duration interval_;
+  mutable Mutex mutex_;
+  CondVar stopping_changed_;
+  bool stopping_ LOWMARK_GUARDED_BY(mutex_) = false;
+  std::unordered_map<std::string, SteadyTime> active_ LOWMARK_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Requests> asked_ LOWMARK_GUARDED_BY(mutex_);
+  // Whether asked_ is empty, so that reports need no lock to know.
+  std::atomic<bool> none_asked_ = true;
+  std::thread thread_;
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_SERVICE_HANDOVERS_H_

@@ -1,0 +1,81 @@
+// The long polls of LeaseShard: calls that wait for a shard to become free.
+//
+// A call is tried when it arrives, when the store hints that a shard of its
+// stream became free, and from time to time (which is what finds the leases of
+// workers that died). Waiting calls hold no thread.
+#ifndef LOWMARK_SERVICE_LEASE_QUEUE_H_
+#define LOWMARK_SERVICE_LEASE_QUEUE_H_
+
+#include <functional>
+#include <list>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "service/metrics.h"
+#include "service/process/mutex.h"
+#include "store/store.h"
+
+namespace lowmark {
+
+// Thread-safe.
+class LeaseQueue {
+ public:
+  // How often a waiting stream is tried without a hint, on average.
+  static constexpr absl::Duration kRetry = absl::Milliseconds(500);
+
+  using Done = std::function<void(absl::StatusOr<LeaseGrant>)>;
+
+  // `threads` calls are tried at the same time.
+  LeaseQueue(Store& store, Metrics& metrics, int threads);
+  // Answers all that wait, empty-handed.
+  ~LeaseQueue();
+
+  LeaseQueue(const LeaseQueue&) = delete;
+  LeaseQueue& operator=(const LeaseQueue&) = delete;
+
+  // Waits for leases until call.wait is over, then answers empty-handed. `done`
+  // is called exactly once, from a thread of the queue; it must not block.
+  // A call that is `cancelled` gets no lease any more.
+  void Wait(const LeaseCall& call, std::function<bool()> cancelled, Done done);
+
+  // A shard of the stream (of any, when empty) may have become free.
+  void Wake(const std::string& stream);
+
+  // Answers all that wait, and every call from now on, empty-handed.
+  void Drain();
+
+ private:
+  struct Waiter {
+    LeaseCall call;
+    SteadyTime deadline;
+    SteadyTime next_try;
+    uint64_t wakes;  // hints given when it was last tried
+    std::function<bool()> cancelled;
+    Done done;
+  };
+
+  void Run();
+  // The waiter to try now, moved to `due`; false when the queue stops. Waits.
+  bool Take(std::list<Waiter>& due);
+  void Try(std::list<Waiter>& due);
+  SteadyTime NextRetry() LOWMARK_REQUIRES(mutex_);
+
+  Store& store_;
+  Metrics& metrics_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::list<Waiter> waiters_ LOWMARK_GUARDED_BY(mutex_);
+  uint64_t wakes_ LOWMARK_GUARDED_BY(mutex_) = 0;
+  uint64_t jitter_ LOWMARK_GUARDED_BY(mutex_) = 1;
+  bool draining_ LOWMARK_GUARDED_BY(mutex_) = false;
+  bool stopping_ LOWMARK_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_SERVICE_LEASE_QUEUE_H_

@@ -1,0 +1,206 @@
+#include "service/metrics.h"
+
+#include <array>
+#include <map>
+
+#include "service/core/error.h"
+
+namespace lowmark {
+namespace {
+
+using prometheus::BuildCounter;
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Histogram;
+using prometheus::Registry;
+
+constexpr char kOther[] = "_other";
+
+Family<Counter>& AddCounter(Registry& registry, const char* name, const char* help) {
+  return BuildCounter().Name(name).Help(help).Register(registry);
+}
+
+Histogram& AddHistogram(Registry& registry, const char* name, const char* help,
+                        Histogram::BucketBoundaries buckets) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
+}
+
+const char* OutcomeLabel(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kSuccess:
+    case Outcome::kShardEnd:
+      return "success";
+    case Outcome::kPartial:
+      return "partial_failure";
+    case Outcome::kRetry:
+    case Outcome::kSplit:
+    case Outcome::kDiscard:
+      return "failure";
+    case Outcome::kSetAside:
+      return "set_aside";
+    case Outcome::kNotRun:
+      return "not_run";
+    default:
+      return nullptr;  // no batch was reported
+  }
+}
+
+constexpr std::array<const char*, 6> kCauses = {"",        "retry", "split",
+                                                "partial", "lost",  "operator"};
+
+const char* ConditionLabel(Condition condition) {
+  switch (condition) {
+    case Condition::kRetryAttemptsExhausted:
+      return "retry_attempts_exhausted";
+    case Condition::kRecordAgeExceeded:
+      return "record_age_exceeded";
+    case Condition::kRecordTooLarge:
+      return "record_too_large";
+    case Condition::kRecordUnreadable:
+      return "record_unreadable";
+  }
+  return "";
+}
+
+}  // namespace
+
+// A stream's counters, looked up once. All of a stream's series exist from the
+// first on, at 0, so that rate() and alerts see the first increase.
+struct Metrics::StreamMetrics {
+  StreamMetrics(Metrics& m, const std::string& stream)
+      : success(m.batches_.Add({{"stream", stream}, {"outcome", "success"}})),
+        processed(m.processed_.Add({{"stream", stream}})),
+        retries(m.retries_.Add({{"stream", stream}})),
+        splits(m.splits_.Add({{"stream", stream}})),
+        lost(m.lost_.Add({{"stream", stream}})),
+        repeated(m.repeated_.Add({{"stream", stream}})),
+        leases(m.leases_.Add({{"stream", stream}})) {
+    for (const char* outcome : {"partial_failure", "failure", "set_aside", "not_run"}) {
+      batches[outcome] = &m.batches_.Add({{"stream", stream}, {"outcome", outcome}});
+    }
+    for (int condition = 1; condition <= 4; ++condition) {
+      const char* label = ConditionLabel(static_cast<Condition>(condition));
+      discarded[condition - 1] = &m.discarded_.Add({{"stream", stream}, {"condition", label}});
+    }
+    for (size_t cause = 1; cause < kCauses.size(); ++cause) {
+      redelivered[cause] = &m.redelivered_.Add({{"stream", stream}, {"cause", kCauses[cause]}});
+    }
+    for (const char* reason : {kLeaseFenced, kStaleDelivery}) {
+      refused[reason] = &m.refused_.Add({{"stream", stream}, {"reason", reason}});
+    }
+    for (const char* kind : {"graceful", "forced"}) {
+      handoffs[kind] = &m.handoffs_.Add({{"stream", stream}, {"kind", kind}});
+    }
+  }
+
+  Counter& success;
+  Counter& processed;
+  Counter& retries;
+  Counter& splits;
+  Counter& lost;
+  Counter& repeated;
+  Counter& leases;
+  std::map<std::string, Counter*> batches;
+  std::map<std::string, Counter*> refused;
+  std::map<std::string, Counter*> handoffs;
+  std::array<Counter*, 4> discarded{};
+  std::array<Counter*, kCauses.size()> redelivered{};
+};
+
+Metrics::Metrics(Registry& registry)
+    : batches_(AddCounter(registry, "lowmark_batches_total", "Reported batches by outcome.")),
+      processed_(AddCounter(registry, "lowmark_records_processed_total",
+                            "Records that the checkpoint passed as processed.")),
+      retries_(AddCounter(registry, "lowmark_retries_total",
+                          "Re-sends of an identical batch that failed.")),
+      splits_(AddCounter(registry, "lowmark_splits_total", "Failed batches split in two.")),
+      discarded_(AddCounter(registry, "lowmark_records_discarded_total",
+                            "Records set aside as dead letters, by condition.")),
+      redelivered_(AddCounter(registry, "lowmark_records_redelivered_total",
+                              "Records that were delivered again, by cause.")),
+      lost_(AddCounter(registry, "lowmark_deliveries_lost_total",
+                       "Deliveries whose lease ended before they were reported.")),
+      repeated_(AddCounter(registry, "lowmark_reports_repeated_total",
+                           "Reports that repeated one already applied.")),
+      refused_(AddCounter(registry, "lowmark_reports_refused_total",
+                          "Reports of a lease or delivery that was no longer current.")),
+      leases_(AddCounter(registry, "lowmark_leases_granted_total", "Leases granted.")),
+      handoffs_(AddCounter(registry, "lowmark_handoffs_total",
+                           "Shards given back when asked, or taken away (forced).")),
+      store_errors_(AddCounter(registry, "lowmark_store_errors_total",
+                               "Database operations that failed, by operation and reason.")),
+      group_size_(AddHistogram(registry, "lowmark_commit_group_size",
+                               "Shard updates committed together.",
+                               {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
+      commit_seconds_(AddHistogram(registry, "lowmark_commit_duration_seconds",
+                                   "Time to commit a group.",
+                                   {.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 3})),
+      waiting_(prometheus::BuildGauge()
+                   .Name("lowmark_lease_waiters")
+                   .Help("LeaseShard calls waiting for a free shard.")
+                   .Register(registry)
+                   .Add({})) {}
+
+Metrics::StreamMetrics& Metrics::For(const std::string& stream) {
+  MutexLock lock(mutex_);
+  auto found = streams_.find(stream);
+  if (found != streams_.end()) return *found->second;
+  const std::string name = streams_.size() < kMaxStreams ? stream : kOther;
+  auto& metrics = streams_[name];
+  if (!metrics) metrics = std::make_unique<StreamMetrics>(*this, name);
+  return *metrics;
+}
+
+void Metrics::CountReport(const std::string& stream, const StepResult& step) {
+  const Facts& facts = step.facts;
+  const char* outcome = OutcomeLabel(facts.outcome);
+  if (outcome == nullptr) return;
+  StreamMetrics& metrics = For(stream);
+  auto labelled = metrics.batches.find(outcome);
+  (labelled == metrics.batches.end() ? metrics.success : *labelled->second).Increment();
+  if (facts.processed > 0) metrics.processed.Increment(static_cast<double>(facts.processed));
+  if (facts.outcome == Outcome::kRetry) metrics.retries.Increment();
+  if (facts.outcome == Outcome::kSplit) metrics.splits.Increment();
+  if (facts.redelivered > 0) {
+    metrics.redelivered[static_cast<size_t>(facts.cause)]->Increment(
+        static_cast<double>(facts.redelivered));
+  }
+  for (const DeadLetterRange& range : step.dead_letters) {
+    metrics.discarded[static_cast<size_t>(range.condition) - 1]->Increment(range.count);
+  }
+}
+
+void Metrics::CountRepeated(const std::string& stream) { For(stream).repeated.Increment(); }
+
+void Metrics::CountRefused(const std::string& stream, const absl::Status& status) {
+  if (status.code() != absl::StatusCode::kAborted) return;
+  StreamMetrics& metrics = For(stream);
+  auto found = metrics.refused.find(Reason(status));
+  if (found != metrics.refused.end()) found->second->Increment();
+}
+
+void Metrics::CountLease(const std::string& stream, bool lost) {
+  StreamMetrics& metrics = For(stream);
+  metrics.leases.Increment();
+  if (lost) metrics.lost.Increment();
+}
+
+void Metrics::CountHandoff(const std::string& stream, bool forced) {
+  For(stream).handoffs.at(forced ? "forced" : "graceful")->Increment();
+}
+
+void Metrics::CountCommit(size_t updates, absl::Duration duration) {
+  group_size_.Observe(static_cast<double>(updates));
+  commit_seconds_.Observe(absl::ToDoubleSeconds(duration));
+}
+
+void Metrics::CountStoreError(const std::string& operation, const absl::Status& status) {
+  const bool server_side = status.code() == absl::StatusCode::kUnavailable ||
+                           status.code() == absl::StatusCode::kInternal;
+  if (!server_side) return;
+  store_errors_.Add({{"operation", operation}, {"reason", Reason(status)}}).Increment();
+}
+
+void Metrics::SetWaiting(size_t calls) { waiting_.Set(static_cast<double>(calls)); }
+
+}  // namespace lowmark

@@ -1,0 +1,77 @@
+// What the coordinator tells Prometheus. docs/metrics.md has the list for people.
+//
+// The one label that users choose is `stream`; beyond the first kMaxStreams
+// names the rest is counted together under "_other", so that a scrape stays
+// small whatever is created. Shards and workers are never labels.
+#ifndef LOWMARK_SERVICE_METRICS_H_
+#define LOWMARK_SERVICE_METRICS_H_
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "prometheus/counter.h"
+#include "prometheus/gauge.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+#include "service/core/step.h"
+#include "service/process/mutex.h"
+
+namespace lowmark {
+
+// Thread-safe.
+class Metrics {
+ public:
+  static constexpr size_t kMaxStreams = 500;
+
+  // Registers all families; the registry must outlive this.
+  explicit Metrics(prometheus::Registry& registry);
+
+  // A report that was applied.
+  void CountReport(const std::string& stream, const StepResult& step);
+  // A report that was a repetition of one applied before.
+  void CountRepeated(const std::string& stream);
+  // A report that was refused; only ABORTED ones are counted.
+  void CountRefused(const std::string& stream, const absl::Status& status);
+  // A lease that was granted.
+  void CountLease(const std::string& stream, bool lost);
+  // A shard that was handed over when asked, or had to be taken away.
+  void CountHandoff(const std::string& stream, bool forced);
+  // A transaction of a commit group.
+  void CountCommit(size_t updates, absl::Duration duration);
+  // An operation on the database that failed as a whole.
+  void CountStoreError(const std::string& operation, const absl::Status& status);
+  // LeaseShard calls that wait for a free shard now.
+  void SetWaiting(size_t calls);
+
+ private:
+  struct StreamMetrics;
+
+  StreamMetrics& For(const std::string& stream);
+
+  prometheus::Family<prometheus::Counter>& batches_;
+  prometheus::Family<prometheus::Counter>& processed_;
+  prometheus::Family<prometheus::Counter>& retries_;
+  prometheus::Family<prometheus::Counter>& splits_;
+  prometheus::Family<prometheus::Counter>& discarded_;
+  prometheus::Family<prometheus::Counter>& redelivered_;
+  prometheus::Family<prometheus::Counter>& lost_;
+  prometheus::Family<prometheus::Counter>& repeated_;
+  prometheus::Family<prometheus::Counter>& refused_;
+  prometheus::Family<prometheus::Counter>& leases_;
+  prometheus::Family<prometheus::Counter>& handoffs_;
+  prometheus::Family<prometheus::Counter>& store_errors_;
+  prometheus::Histogram& group_size_;
+  prometheus::Histogram& commit_seconds_;
+  prometheus::Gauge& waiting_;
+
+  Mutex mutex_;
+  std::unordered_map<std::string, std::unique_ptr<StreamMetrics>> streams_
+      LOWMARK_GUARDED_BY(mutex_);
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_SERVICE_METRICS_H_

@@ -1,0 +1,37 @@
+// CoordinatorService on the wire: validate, convert, call, convert. Callback API:
+// no method blocks, and a long poll holds no thread.
+#ifndef LOWMARK_SERVICE_RPC_COORDINATOR_SERVICE_H_
+#define LOWMARK_SERVICE_RPC_COORDINATOR_SERVICE_H_
+
+#include "lowmark/v1/coordinator.grpc.pb.h"
+#include "service/coordinator.h"
+
+namespace lowmark {
+
+class CoordinatorServiceImpl final : public v1::CoordinatorService::CallbackService {
+ public:
+  explicit CoordinatorServiceImpl(Coordinator& coordinator) : coordinator_(coordinator) {}
+
+  grpc::ServerUnaryReactor* LeaseShard(grpc::CallbackServerContext* context,
+                                       const v1::LeaseShardRequest* request,
+                                       v1::LeaseShardResponse* response) override;
+  grpc::ServerUnaryReactor* ReportBatch(grpc::CallbackServerContext* context,
+                                        const v1::ReportBatchRequest* request,
+                                        v1::ReportBatchResponse* response) override;
+  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context,
+                                      const v1::HeartbeatRequest* request,
+                                      v1::HeartbeatResponse* response) override;
+  grpc::ServerUnaryReactor* ReleaseShard(grpc::CallbackServerContext* context,
+                                         const v1::ReleaseShardRequest* request,
+                                         v1::ReleaseShardResponse* response) override;
+  grpc::ServerUnaryReactor* SyncShards(grpc::CallbackServerContext* context,
+                                       const v1::SyncShardsRequest* request,
+                                       v1::SyncShardsResponse* response) override;
+
+ private:
+  Coordinator& coordinator_;
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_SERVICE_RPC_COORDINATOR_SERVICE_H_

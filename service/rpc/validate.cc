@@ -1,0 +1,340 @@
+#include "service/rpc/validate.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "service/core/error.h"
+#include "service/core/policy.h"
+#include "service/core/position.h"
+
+namespace lowmark {
+namespace {
+
+constexpr int32_t kMostLeases = 1000;
+constexpr int32_t kMostHeld = 1000000;
+constexpr int32_t kMostCapacity = 1000000;
+constexpr int kMostShards = 10000;
+constexpr int kMostParents = 100;
+constexpr int32_t kLargestPage = 1000;
+constexpr size_t kLongestErrorType = 256;
+constexpr size_t kLongestErrorMessage = 8192;
+constexpr size_t kLongestReason = 1024;
+constexpr size_t kLongestKey = 64 << 10;
+constexpr size_t kLongestEtag = 128;
+
+// The first error of several checks.
+absl::Status First(std::initializer_list<absl::Status> checks) {
+  for (const absl::Status& check : checks) {
+    if (!check.ok()) return check;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckId(absl::string_view field, const std::string& id) {
+  if (IsToken(id)) return absl::OkStatus();
+  return InvalidField(field, id, "must match [A-Za-z0-9._:-]{1,128}");
+}
+
+absl::Status CheckRange(absl::string_view field, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return InvalidField(field, value, absl::StrCat("must be ", low, "..", high));
+}
+
+absl::Status CheckPositive(absl::string_view field, int64_t value) {
+  return value >= 1 ? absl::OkStatus() : InvalidField(field, value, "must be at least 1");
+}
+
+// Text for people: no control characters but tab and newline.
+absl::Status CheckText(absl::string_view field, const std::string& text, size_t longest,
+                       bool lines) {
+  if (text.size() > longest) {
+    return InvalidField(field, text, absl::StrCat("must be at most ", longest, " bytes"));
+  }
+  const bool clean = std::all_of(text.begin(), text.end(), [&](char c) {
+    if (lines && (c == '\n' || c == '\t')) return true;
+    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+  });
+  if (clean) return absl::OkStatus();
+  return InvalidField(field, text, "must not contain control characters");
+}
+
+absl::Status CheckEtag(const std::string& field, const std::string& etag) {
+  return CheckText(field, etag, kLongestEtag, /*lines=*/false);
+}
+
+// A sequence number of either order; which one, the shard's decision knows.
+absl::Status CheckSequence(absl::string_view field, const std::string& sequence) {
+  if (IsToken(sequence)) return absl::OkStatus();
+  return InvalidField(field, sequence,
+                      "must be a sequence number: a decimal integer, or [A-Za-z0-9._:-]{1,128} "
+                      "where the stream's order is POSITIONAL");
+}
+
+// The list of a batch, against the three fields that summarise it.
+absl::Status CheckListed(absl::string_view field, const v1::ReportBatchRequest& request,
+                         const google::protobuf::RepeatedPtrField<std::string>& sequences) {
+  if (sequences.empty() || sequences.size() > Policy::kLargestBatch) {
+    return InvalidField(absl::StrCat(field, ".sequences"),
+                        absl::StrCat(sequences.size(), " entries"), "must have 1..10000");
+  }
+  for (int i = 0; i < sequences.size(); ++i) {
+    if (!IsToken(sequences[i])) {
+      return CheckSequence(absl::StrCat(field, ".sequences[", i, "]"), sequences[i]);
+    }
+  }
+  if (request.record_count() != sequences.size()) {
+    return InvalidField(
+        "record_count", request.record_count(),
+        absl::StrCat("must be the number of ", field, ".sequences, ", sequences.size()));
+  }
+  if (request.first_sequence() != sequences[0]) {
+    return InvalidField("first_sequence", request.first_sequence(),
+                        absl::StrCat("must be the first of ", field, ".sequences"));
+  }
+  if (request.last_sequence() != sequences[sequences.size() - 1]) {
+    return InvalidField("last_sequence", request.last_sequence(),
+                        absl::StrCat("must be the last of ", field, ".sequences"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRecords(absl::string_view field,
+                          const google::protobuf::RepeatedPtrField<v1::RecordData>& records,
+                          const google::protobuf::RepeatedPtrField<std::string>& sequences) {
+  if (records.empty()) return absl::OkStatus();
+  const std::set<absl::string_view> known(sequences.begin(), sequences.end());
+  std::set<absl::string_view> seen;
+  for (int i = 0; i < records.size(); ++i) {
+    const std::string name = absl::StrCat(field, ".records[", i, "]");
+    if (!known.contains(records[i].sequence()) || !seen.insert(records[i].sequence()).second) {
+      return InvalidField(absl::StrCat(name, ".sequence"), records[i].sequence(),
+                          "must be one of the batch's, once");
+    }
+    if (records[i].partition_key().size() > kLongestKey) {
+      return InvalidField(absl::StrCat(name, ".partition_key"), records[i].partition_key(),
+                          "must be at most 65536 bytes");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckError(absl::string_view field, const std::string& type,
+                        const std::string& message) {
+  if (auto s = CheckText(absl::StrCat(field, ".error_type"), type, kLongestErrorType, false);
+      !s.ok()) {
+    return s;
+  }
+  return CheckText(absl::StrCat(field, ".error_message"), message, kLongestErrorMessage, true);
+}
+
+absl::Status CheckSummary(const v1::ReportBatchRequest& request) {
+  if (request.record_count() == 0) {
+    if (!request.first_sequence().empty()) {
+      return InvalidField("first_sequence", request.first_sequence(),
+                          "must not be set when record_count is 0");
+    }
+    if (!request.last_sequence().empty()) {
+      return InvalidField("last_sequence", request.last_sequence(),
+                          "must not be set when record_count is 0");
+    }
+    return absl::OkStatus();
+  }
+  return First({CheckSequence("first_sequence", request.first_sequence()),
+                CheckSequence("last_sequence", request.last_sequence())});
+}
+
+absl::Status CheckFailure(const v1::ReportBatchRequest& request) {
+  const v1::BatchFailure& failure = request.failure();
+  if (auto s = CheckListed("failure", request, failure.sequences()); !s.ok()) return s;
+  if (failure.failed_sequences_size() > Policy::kLargestBatch) {
+    return InvalidField("failure.failed_sequences",
+                        absl::StrCat(failure.failed_sequences_size(), " entries"),
+                        "must have at most 10000");
+  }
+  for (int i = 0; i < failure.failed_sequences_size(); ++i) {
+    if (!IsToken(failure.failed_sequences(i))) {
+      return CheckSequence(absl::StrCat("failure.failed_sequences[", i, "]"),
+                           failure.failed_sequences(i));
+    }
+  }
+  return First({CheckError("failure", failure.error_type(), failure.error_message()),
+                CheckRecords("failure", failure.records(), failure.sequences())});
+}
+
+absl::Status CheckSetAside(const v1::ReportBatchRequest& request) {
+  const v1::BatchSetAside& set_aside = request.set_aside();
+  if (auto s = CheckListed("set_aside", request, set_aside.sequences()); !s.ok()) return s;
+  if (set_aside.condition() <= v1::DEAD_LETTER_CONDITION_RETRY_ATTEMPTS_EXHAUSTED ||
+      !v1::DeadLetterCondition_IsValid(set_aside.condition())) {
+    return InvalidField("set_aside.condition", set_aside.condition(),
+                        "must be RECORD_AGE_EXCEEDED (2), RECORD_TOO_LARGE (3) or "
+                        "RECORD_UNREADABLE (4)");
+  }
+  return First({CheckRange("set_aside.count", set_aside.count(), 1, set_aside.sequences_size()),
+                CheckError("set_aside", "", set_aside.error_message()),
+                CheckRecords("set_aside", set_aside.records(), set_aside.sequences())});
+}
+
+absl::Status CheckPage(int32_t size) { return CheckRange("page_size", size, 0, kLargestPage); }
+
+// Page tokens are the id that the page before ended with.
+absl::Status CheckPageToken(const std::string& token) {
+  return token.empty() ? absl::OkStatus() : CheckId("page_token", token);
+}
+
+absl::Status CheckNumericPageToken(const std::string& token) {
+  int64_t id = 0;
+  if (token.empty() || (absl::SimpleAtoi(token, &id) && id >= 0)) return absl::OkStatus();
+  return InvalidField("page_token", token, "must be a next_page_token");
+}
+
+absl::Status CheckParents(const std::string& name, const v1::SourceShard& shard) {
+  if (shard.parents_size() > kMostParents) {
+    return InvalidField(absl::StrCat(name, ".parents"),
+                        absl::StrCat(shard.parents_size(), " entries"), "must have at most 100");
+  }
+  std::set<std::string> seen;
+  for (int i = 0; i < shard.parents_size(); ++i) {
+    const std::string field = absl::StrCat(name, ".parents[", i, "]");
+    if (auto s = CheckId(field, shard.parents(i)); !s.ok()) return s;
+    if (shard.parents(i) == shard.shard() || !seen.insert(shard.parents(i)).second) {
+      return InvalidField(field, shard.parents(i), "must be another shard, named once");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Validate(const v1::LeaseShardRequest& request) {
+  return First(
+      {CheckId("stream", request.stream()), CheckId("worker", request.worker()),
+       CheckRange("max_leases", request.max_leases(), 1, kMostLeases),
+       CheckRange("capacity", request.has_capacity() ? request.capacity() : 1, 1, kMostCapacity),
+       CheckRange("held_leases", request.held_leases(), 0, kMostHeld)});
+}
+
+absl::Status Validate(const v1::ReportBatchRequest& request) {
+  if (auto s = First({CheckId("stream", request.stream()), CheckId("shard", request.shard()),
+                      CheckId("worker", request.worker()), CheckPositive("epoch", request.epoch()),
+                      CheckPositive("delivery", request.delivery()),
+                      CheckRange("record_count", request.record_count(), 0, Policy::kLargestBatch),
+                      CheckEtag("config_etag", request.config_etag()), CheckSummary(request)});
+      !s.ok()) {
+    return s;
+  }
+  switch (request.outcome_case()) {
+    case v1::ReportBatchRequest::kSuccess:
+      return absl::OkStatus();
+    case v1::ReportBatchRequest::kFailure:
+      return CheckFailure(request);
+    case v1::ReportBatchRequest::kSetAside:
+      return CheckSetAside(request);
+    case v1::ReportBatchRequest::kNotRun:
+      return CheckError("not_run", request.not_run().error_type(),
+                        request.not_run().error_message());
+    case v1::ReportBatchRequest::kStarted:
+      return CheckListed("started", request, request.started().sequences());
+    case v1::ReportBatchRequest::OUTCOME_NOT_SET:
+      break;
+  }
+  return InvalidField("outcome", "", "must be success, failure, set_aside, not_run or started");
+}
+
+absl::Status Validate(const v1::HeartbeatRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
+}
+
+absl::Status Validate(const v1::ReleaseShardRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckId("shard", request.shard()),
+                CheckId("worker", request.worker()), CheckPositive("epoch", request.epoch())});
+}
+
+absl::Status Validate(const v1::SyncShardsRequest& request) {
+  if (auto s = First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
+      !s.ok()) {
+    return s;
+  }
+  if (request.shards_size() > kMostShards) {
+    return InvalidField("shards", absl::StrCat(request.shards_size(), " entries"),
+                        "must have at most 10000");
+  }
+  std::set<std::string> seen;
+  for (int i = 0; i < request.shards_size(); ++i) {
+    const std::string name = absl::StrCat("shards[", i, "]");
+    const v1::SourceShard& shard = request.shards(i);
+    if (auto s = First(
+            {CheckId(absl::StrCat(name, ".shard"), shard.shard()), CheckParents(name, shard)});
+        !s.ok()) {
+      return s;
+    }
+    if (!seen.insert(shard.shard()).second) {
+      return InvalidField(absl::StrCat(name, ".shard"), shard.shard(), "must be listed once");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Validate(const v1::CreateStreamRequest& request) {
+  if (auto s = CheckId("stream", request.stream()); !s.ok()) return s;
+  if (v1::Preset_IsValid(request.preset())) return absl::OkStatus();
+  return InvalidField("preset", request.preset(), "must be unset or LAMBDA (1)");
+}
+
+absl::Status Validate(const v1::GetStreamRequest& request) {
+  return CheckId("stream", request.stream());
+}
+
+absl::Status Validate(const v1::ListStreamsRequest& request) {
+  return First({CheckPage(request.page_size()), CheckPageToken(request.page_token())});
+}
+
+absl::Status Validate(const v1::UpdateStreamRequest& request) {
+  if (request.update_mask().paths().empty()) {
+    return InvalidField("update_mask", "", "must name at least one field of config, or \"*\"");
+  }
+  return First({CheckId("stream", request.stream()), CheckEtag("etag", request.etag())});
+}
+
+absl::Status Validate(const v1::DeleteStreamRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckEtag("etag", request.etag())});
+}
+
+absl::Status Validate(const v1::GetShardRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckId("shard", request.shard())});
+}
+
+absl::Status Validate(const v1::ListShardsRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckPage(request.page_size()),
+                CheckPageToken(request.page_token())});
+}
+
+absl::Status Validate(const v1::SeekShardRequest& request) {
+  if (auto s = First({CheckId("stream", request.stream()), CheckId("shard", request.shard()),
+                      CheckText("reason", request.reason(), kLongestReason, false)});
+      !s.ok()) {
+    return s;
+  }
+  if (request.reason().empty()) {
+    return InvalidField("reason", "", "must say why, for the audit: 1..1024 bytes");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Validate(const v1::GetDeadLetterRequest& request) {
+  if (auto s = CheckId("stream", request.stream()); !s.ok()) return s;
+  int64_t id = 0;
+  if (absl::SimpleAtoi(request.id(), &id) && id >= 1) return absl::OkStatus();
+  return InvalidField("id", request.id(), "must be a dead letter's id, a positive integer");
+}
+
+absl::Status Validate(const v1::ListDeadLettersRequest& request) {
+  return First({CheckId("stream", request.stream()),
+                request.shard().empty() ? absl::OkStatus() : CheckId("shard", request.shard()),
+                CheckPage(request.page_size()), CheckNumericPageToken(request.page_token())});
+}
+
+}  // namespace lowmark
