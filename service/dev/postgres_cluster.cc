@@ -141,7 +141,8 @@ absl::StatusOr<std::string> FindPostgres(const std::string& version) {
       "`apt-get install postgresql`");
 }
 
-absl::StatusOr<std::unique_ptr<PostgresCluster>> PostgresCluster::Create(PostgresOptions options) {
+absl::StatusOr<std::unique_ptr<PostgresCluster>> PostgresCluster::Create(
+    PostgresClusterOptions options) {
   auto cluster = std::unique_ptr<PostgresCluster>(new PostgresCluster(std::move(options)));
   if (geteuid() == 0) {
     auto account = FindAccount("postgres");

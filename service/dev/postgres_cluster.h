@@ -24,7 +24,7 @@
 
 namespace lowmark {
 
-struct PostgresOptions {
+struct PostgresClusterOptions {
   // Holds data/, socket/ and postgres.log; made where it is missing. What is in
   // data/ is used as it is. Empty: a temporary one, removed with the object.
   std::string directory = {};
@@ -42,7 +42,7 @@ class PostgresCluster {
  public:
   // Makes the cluster's files where there are none. NOT_FOUND where PostgreSQL's
   // server programs are not installed; errors say what to do.
-  static absl::StatusOr<std::unique_ptr<PostgresCluster>> Create(PostgresOptions options);
+  static absl::StatusOr<std::unique_ptr<PostgresCluster>> Create(PostgresClusterOptions options);
   ~PostgresCluster();
   PostgresCluster(const PostgresCluster&) = delete;
   PostgresCluster& operator=(const PostgresCluster&) = delete;
@@ -77,7 +77,7 @@ class PostgresCluster {
   const std::string& socket_directory() const { return socket_directory_; }
 
  private:
-  explicit PostgresCluster(PostgresOptions options) : options_(std::move(options)) {}
+  explicit PostgresCluster(PostgresClusterOptions options) : options_(std::move(options)) {}
   absl::Status MakeDirectories();
   absl::Status MakeSocketDirectory();
   absl::Status Initialize();
@@ -85,7 +85,7 @@ class PostgresCluster {
   absl::Status AwaitReady();
   absl::Status FailedStart(const ExitStatus& exit) const;
 
-  PostgresOptions options_;
+  PostgresClusterOptions options_;
   std::string directory_;  // absolute
   bool temporary_ = false;
   std::string data_directory_;

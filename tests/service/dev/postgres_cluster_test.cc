@@ -35,7 +35,7 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-std::unique_ptr<PostgresCluster> Started(PostgresOptions options) {
+std::unique_ptr<PostgresCluster> Started(PostgresClusterOptions options) {
   auto cluster = PostgresCluster::Create(std::move(options));
   if (!cluster.ok()) {
     ADD_FAILURE() << cluster.status();
@@ -103,7 +103,7 @@ TEST(PostgresCluster, KeepsItsDataThroughACrash) {
 
 TEST(PostgresCluster, UsesTheDataThatIsThere) {
   TemporaryDirectory directory;
-  const PostgresOptions options = {.directory = directory.path() + "/a/b"};
+  const PostgresClusterOptions options = {.directory = directory.path() + "/a/b"};
   auto cluster = Started(options);
   ASSERT_NE(cluster, nullptr);
   EXPECT_EQ(Query(*cluster, "CREATE TABLE kept ()"), "");

@@ -1,0 +1,57 @@
+// The gRPC server of a coordinator: its services, health and reflection on one
+// port, with the limits that keep one client from hurting the others.
+#ifndef LOWMARK_SERVICE_RPC_SERVER_H_
+#define LOWMARK_SERVICE_RPC_SERVER_H_
+
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "service/rpc/admin_service.h"
+#include "service/rpc/coordinator_service.h"
+
+namespace lowmark {
+
+struct ServerOptions {
+  // HOST:PORT (port 0: a free one) or unix:PATH.
+  std::string listen = "127.0.0.1:7070";
+  // A connection is closed gently after this, so that clients spread over
+  // replicas that were added since. Longer than the longest long poll.
+  absl::Duration connection_age = absl::Minutes(10);
+};
+
+class Server {
+ public:
+  // Serves at once; not yet healthy. FAILED_PRECONDITION, saying what to do,
+  // where it cannot listen.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(Coordinator& coordinator,
+                                                       const ServerOptions& options);
+  ~Server();
+
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // HOST:PORT with the real port, or unix:PATH.
+  const std::string& address() const { return address_; }
+
+  // What grpc.health.v1 says of the server and of each of its services.
+  void SetServing(bool serving);
+
+  // Takes no more calls, finishes those in flight within `grace`, and returns.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  explicit Server(Coordinator& coordinator);
+
+  CoordinatorServiceImpl coordinator_service_;
+  AdminServiceImpl admin_service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_SERVICE_RPC_SERVER_H_
