@@ -1,47 +1,71 @@
 #include "service/core/assignment.h"
 
 #include <algorithm>
-#include <queue>
+#include <numeric>
 
 namespace lowmark {
 namespace {
 
-// Which worker gets the next shard.
-struct Claim {
-  double load;    // share of its capacity that would be used with one more
-  int64_t extra;  // shards it holds beyond what it was given so far
+// A worker's share of the shards is its quota, shards * capacity / capacities:
+// it gets that rounded down, and some workers get one more.
+struct Quota {
   size_t index;
+  int64_t whole;      // rounded down
+  int64_t remainder;  // in units of 1 / capacities
+  bool keeps;         // holds more than `whole` already
 };
 
-// Orders a max-heap: the least loaded first; among equals the one that holds
-// more already, so that nothing moves without need; then the census' order.
-struct Later {
-  bool operator()(const Claim& a, const Claim& b) const {
-    if (a.load != b.load) return a.load > b.load;
-    if (a.extra != b.extra) return a.extra < b.extra;
-    return a.index > b.index;
-  }
-};
+// Who gets one more: first those that would lose a shard otherwise, so that
+// nothing moves without need; then the largest remainder; then census' order.
+bool GetsMoreBefore(const Quota& a, const Quota& b) {
+  if (a.keeps != b.keeps) return a.keeps;
+  if (a.remainder != b.remainder) return a.remainder > b.remainder;
+  return a.index < b.index;
+}
+
+int64_t Limit(const WorkerLoad& worker) { return worker.held + worker.wanted; }
 
 }  // namespace
 
 std::vector<int64_t> Targets(const Census& census) {
-  std::vector<int64_t> targets(census.workers.size(), 0);
+  const std::vector<WorkerLoad>& workers = census.workers;
+  std::vector<int64_t> targets(workers.size(), 0);
   if (census.paused) return targets;
-  std::priority_queue<Claim, std::vector<Claim>, Later> claims;
-  auto claim = [&](size_t i) {
-    const WorkerLoad& worker = census.workers[i];
-    if (targets[i] >= worker.held + worker.wanted) return;
-    claims.push(
-        {static_cast<double>(targets[i] + 1) / worker.capacity, worker.held - targets[i], i});
-  };
-  for (size_t i = 0; i < census.workers.size(); ++i) claim(i);
-  for (int64_t left = census.shards; left > 0 && !claims.empty(); --left) {
-    const size_t i = claims.top().index;
-    claims.pop();
-    ++targets[i];
-    claim(i);
+  std::vector<size_t> open(workers.size());
+  std::iota(open.begin(), open.end(), size_t{0});
+  int64_t left = census.shards;
+  int64_t capacities = 0;
+  for (const WorkerLoad& worker : workers) capacities += worker.capacity;
+
+  // Workers that take no more than their quota get what they take; what they
+  // leave raises the quota of the others.
+  for (bool settled = false; !settled;) {
+    settled = true;
+    const int64_t shards = left;
+    const int64_t of = capacities;
+    std::erase_if(open, [&](size_t i) {
+      if (Limit(workers[i]) * of > shards * workers[i].capacity) return false;
+      targets[i] = Limit(workers[i]);
+      left -= targets[i];
+      capacities -= workers[i].capacity;
+      settled = false;
+      return true;
+    });
   }
+
+  std::vector<Quota> quotas;
+  int64_t rest = open.empty() ? 0 : left;
+  for (size_t i : open) {
+    const int64_t share = left * workers[i].capacity;
+    const int64_t whole = share / capacities;
+    targets[i] = whole;
+    rest -= whole;
+    if (share % capacities != 0) {
+      quotas.push_back({i, whole, share % capacities, workers[i].held > whole});
+    }
+  }
+  std::sort(quotas.begin(), quotas.end(), GetsMoreBefore);
+  for (int64_t i = 0; i < rest; ++i) ++targets[quotas[i].index];
   return targets;
 }
 

@@ -48,7 +48,7 @@ int64_t NextEpoch(int64_t epoch, int64_t timeline) {
 
 absl::StatusOr<GrantResult> Grant(const Shard& shard, const std::string& worker, int64_t timeline,
                                   const Policy& policy, absl::Time now, double jitter01) {
-  if (!shard.leasable()) {
+  if (!shard.leasable() || policy.paused) {
     return absl::FailedPreconditionError(absl::StrCat("shard ", Name(shard), " is not free"));
   }
   auto step = Step(shard.state, policy, Granted{}, now, jitter01);

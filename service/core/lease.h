@@ -53,7 +53,7 @@ absl::StatusOr<ReportKind> CheckReport(const Shard& shard, const std::string& wo
 int64_t NextEpoch(int64_t epoch, int64_t timeline);
 
 // Leases a leasable shard to a worker; an outstanding delivery becomes a loss.
-// FAILED_PRECONDITION where it is not leasable.
+// FAILED_PRECONDITION where it is not leasable, or the stream is paused.
 struct GrantResult {
   Shard shard;
   StepResult step;

@@ -40,8 +40,11 @@ absl::Status CheckRecordAge(absl::Duration age) {
 }
 
 absl::Status CheckStart(const Position& start) {
-  if (start.kind == Position::Kind::kTrimHorizon || start.kind == Position::Kind::kLatest ||
-      start.kind == Position::Kind::kAtTimestamp) {
+  if (start.kind == Position::Kind::kTrimHorizon || start.kind == Position::Kind::kLatest) {
+    return absl::OkStatus();
+  }
+  if (start.kind == Position::Kind::kAtTimestamp && start.time > absl::InfinitePast() &&
+      start.time < absl::InfiniteFuture()) {
     return absl::OkStatus();
   }
   return InvalidField("config.starting_position", start.ToString(),
@@ -95,7 +98,7 @@ absl::Status Policy::Validate() const {
 absl::Duration Backoff(const RetryBackoff& backoff, int32_t attempts, double jitter01) {
   const double ratio = absl::FDivDuration(backoff.maximum, backoff.initial);
   const double growth = std::pow(backoff.multiplier, std::max(attempts, 1) - 1);
-  const absl::Duration pause = backoff.initial * std::min(growth, ratio);
+  const absl::Duration pause = std::min(backoff.initial * std::min(growth, ratio), backoff.maximum);
   return pause * (1 + backoff.jitter * (2 * jitter01 - 1));
 }
 

@@ -78,15 +78,17 @@ bool Position::Includes(absl::string_view numeric_sequence) const {
 }
 
 bool MovesBack(const Position& from, const Position& to) {
-  if (from.kind == Position::Kind::kShardEnd) return to.kind != Position::Kind::kShardEnd;
-  if (to.kind == Position::Kind::kShardEnd) return false;
-  const bool from_known = !from.sequence.empty();
-  const bool to_known = !to.sequence.empty();
-  if (!from_known) return !to_known && !(from == to);
-  if (!to_known) return true;
+  using Kind = Position::Kind;
+  if (from == to || from.kind == Kind::kTrimHorizon || to.kind == Kind::kShardEnd) return false;
+  if (from.kind == Kind::kShardEnd || to.kind == Kind::kTrimHorizon) return true;
+  if (to.kind == Kind::kLatest) return false;
+  if (to.kind == Kind::kAtTimestamp) {
+    return from.kind != Kind::kAtTimestamp || to.time < from.time;
+  }
+  if (from.sequence.empty()) return false;
   const int order = CompareNumeric(to.sequence, from.sequence);
   if (order != 0) return order < 0;
-  return from.kind == Position::Kind::kAfter && to.kind == Position::Kind::kAt;
+  return from.kind == Kind::kAfter;
 }
 
 }  // namespace lowmark

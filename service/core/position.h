@@ -67,7 +67,8 @@ struct Position {
 };
 
 // Whether going from `from` to `to` moves a shard with numeric sequence numbers
-// back, so that records before `from` would be read again.
+// back, so that records before `from` may be read again. A shard that has no
+// sequence number yet (LATEST, AT_TIMESTAMP) does not move back by getting one.
 bool MovesBack(const Position& from, const Position& to);
 
 }  // namespace lowmark

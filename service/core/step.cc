@@ -6,12 +6,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
+#include "service/core/step_check.h"
 
 namespace lowmark {
 namespace {
 
-// Up to this many digits a count can be compared with a distance in int64_t.
-constexpr size_t kSafeDigits = 18;
+// Bounds at most. Halving the largest batch takes 15; only a worker that keeps
+// naming other batches than those it was given can ask for more.
+constexpr size_t kDeepest = 64;
 
 // A batch as a report names it.
 struct Batch {
@@ -24,79 +26,6 @@ struct Batch {
 Batch MakeBatch(const std::vector<std::string>& sequences) {
   return {sequences.front(), sequences[(sequences.size() + 1) / 2 - 1], sequences.back(),
           static_cast<int32_t>(sequences.size())};
-}
-
-// --- Checks ----------------------------------------------------------------
-
-absl::Status CheckDistance(const std::string& first, const std::string& last, int32_t count) {
-  if (first.size() > kSafeDigits || last.size() > kSafeDigits) return absl::OkStatus();
-  const int64_t distance = std::stoll(last) - std::stoll(first);
-  if (distance >= count - 1 && (count > 1 || distance == 0)) return absl::OkStatus();
-  return InvalidField(
-      "record_count", count,
-      absl::StrCat("does not fit first_sequence ", first, " and last_sequence ", last));
-}
-
-// Whether a batch can be the current delivery's: within its bounds and, where it
-// was declared, the one that was.
-absl::Status CheckBatch(const ShardState& state, const Policy& policy, const std::string& first,
-                        const std::string& last, int32_t count) {
-  if (count < 1 || count > Policy::kLargestBatch) {
-    return InvalidField("record_count", count, "must be 1..10000 for this outcome");
-  }
-  if (state.declared && (state.declared->first != first || state.declared->last != last ||
-                         state.declared->count != count)) {
-    return InvalidField(
-        "first_sequence", first,
-        absl::StrCat("the delivery was started with ", state.declared->count, " records ",
-                     state.declared->first, "..", state.declared->last));
-  }
-  for (const auto& [field, sequence] :
-       {std::pair("first_sequence", &first), std::pair("last_sequence", &last)}) {
-    if (!IsSequence(*sequence, policy.sequence_order)) {
-      return InvalidField(field, *sequence, SequenceForm(policy.sequence_order));
-    }
-  }
-  if (policy.sequence_order == SequenceOrder::kPositional) {
-    if ((count == 1) == (first == last)) return absl::OkStatus();
-    return InvalidField("record_count", count, "does not fit first_sequence and last_sequence");
-  }
-  if (!state.position.Includes(first)) {
-    return InvalidField("first_sequence", first,
-                        absl::StrCat("the delivery starts ", state.position.ToString()));
-  }
-  if (!state.bounds.empty() && CompareNumeric(last, state.bounds.back()) > 0) {
-    return InvalidField("last_sequence", last,
-                        absl::StrCat("the delivery ends at ", state.bounds.back()));
-  }
-  const int order = CompareNumeric(first, last);
-  if (order > 0 || (order == 0) != (count == 1)) {
-    return InvalidField("record_count", count, "does not fit first_sequence and last_sequence");
-  }
-  return CheckDistance(first, last, count);
-}
-
-// The same for a batch whose records are listed.
-absl::Status CheckListed(const ShardState& state, const Policy& policy,
-                         const std::vector<std::string>& sequences) {
-  if (sequences.empty()) return InvalidField("sequences", "", "must list the batch's records");
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    if (!IsSequence(sequences[i], policy.sequence_order)) {
-      return InvalidField(absl::StrCat("sequences[", i, "]"), sequences[i],
-                          SequenceForm(policy.sequence_order));
-    }
-  }
-  for (size_t i = 1; i < sequences.size(); ++i) {
-    const bool ascends = policy.sequence_order == SequenceOrder::kPositional
-                             ? sequences[i] != sequences[i - 1]
-                             : CompareNumeric(sequences[i - 1], sequences[i]) < 0;
-    if (!ascends) {
-      return InvalidField(absl::StrCat("sequences[", i, "]"), sequences[i],
-                          absl::StrCat("must come after ", sequences[i - 1]));
-    }
-  }
-  return CheckBatch(state, policy, sequences.front(), sequences.back(),
-                    static_cast<int32_t>(sequences.size()));
 }
 
 // --- Pieces of the rules ---------------------------------------------------
@@ -112,12 +41,15 @@ int32_t TriesSoFar(const ShardState& state, const Policy& policy) {
 
 // Fixes the end of the batch, so that what follows is exactly the rest of it.
 void EnsureBound(ShardState& state, const std::string& last) {
-  if (state.bounds.empty() || state.bounds.back() != last) state.bounds.push_back(last);
+  if (!state.bounds.empty() && state.bounds.back() == last) return;
+  if (state.bounds.size() < kDeepest) state.bounds.push_back(last);
 }
 
 void PassRecord(ShardState& state, const std::string& sequence) {
   state.position = Position::After(sequence);
-  if (!state.bounds.empty() && state.bounds.back() == sequence) state.bounds.pop_back();
+  if (state.bounds.empty() || state.bounds.back() != sequence) return;
+  state.bounds.pop_back();
+  if (!state.bounds.empty()) state.cause = Redelivery::kSplit;  // the other part comes next
 }
 
 // A batch other than the one before starts with delivery number `delivery`.
@@ -176,6 +108,9 @@ class Stepper {
 
 absl::Status Stepper::operator()(const Succeeded& event) {
   if (event.count == 0) {
+    if (!event.first.empty() || !event.last.empty()) {
+      return InvalidField("record_count", 0, "first_sequence and last_sequence must not be set");
+    }
     if (state().declared) {
       return InvalidField("record_count", 0, "the delivery was started with records");
     }
@@ -193,7 +128,9 @@ absl::Status Stepper::operator()(const Succeeded& event) {
     PassRecord(state(), event.last);
     facts().processed = event.count;
   }
-  if (event.shard_end) {
+  // While a bound is left there were records up to it when it was set, whatever
+  // the source says now: they are asked for before the shard can end.
+  if (event.shard_end && state().bounds.empty()) {
     EndShard();
     return absl::OkStatus();
   }
@@ -242,6 +179,10 @@ absl::Status Stepper::operator()(const SetAside& event) {
   if (event.count < 1 || event.count > size) {
     return InvalidField("set_aside.count", event.count, absl::StrCat("must be 1..", size));
   }
+  if (event.condition == Condition::kRetryAttemptsExhausted) {
+    return InvalidField("set_aside.condition", "RETRY_ATTEMPTS_EXHAUSTED",
+                        "must be a reason that lies in the records, not in their handler");
+  }
   const std::string& last = event.sequences[event.count - 1];
   AddDeadLetter(event.sequences.front(), last, event.count, event.condition,
                 TriesSoFar(state(), policy_), "", event.error_message);
@@ -279,6 +220,11 @@ absl::Status Stepper::operator()(const Granted&) {
     // After the first loss a delivery that was not declared never reached the
     // handler, so the batch is not to blame for the worker's end.
     if (state().lost_deliveries == 0 || state().declared) ++state().lost_deliveries;
+    // What the handler saw is known: the next owner gets exactly that.
+    if (state().declared) {
+      EnsureBound(state(), state().declared->last);
+      state().position = Position::At(state().declared->first);
+    }
     const int32_t limit = policy_.maximum_lost_deliveries;
     if (state().declared && limit != Policy::kForever && state().lost_deliveries > limit) {
       const DeclaredBatch declared = *state().declared;
@@ -317,7 +263,8 @@ void Stepper::FailBatch(const Batch& batch, bool head_failed, const std::string&
                         const std::string& error_message) {
   EnsureBound(state(), batch.last);
   state().position = Position::At(batch.first);
-  if (policy_.bisect_batch_on_failure && batch.count > 1) {
+  const bool room = state().bounds.size() < kDeepest;
+  if (policy_.bisect_batch_on_failure && batch.count > 1 && room) {
     Split(head_failed ? batch.first : batch.middle);
     return;
   }
@@ -346,7 +293,7 @@ void Stepper::Discard(const Batch& batch, bool head_failed, const std::string& e
   AddDeadLetter(batch.first, last, alone ? 1 : batch.count, Condition::kRetryAttemptsExhausted,
                 TriesSoFar(state(), policy_), error_type, error_message);
   PassRecord(state(), last);
-  if (alone) state().cause = Redelivery::kPartial;
+  if (alone && batch.count > 1) state().cause = Redelivery::kPartial;
   StartBatch(state(), next_);
   facts().outcome = Outcome::kDiscard;
 }
