@@ -1,0 +1,436 @@
+#include "service/process/options.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <limits>
+#include <numeric>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "service/process/version.h"
+
+namespace lowmark {
+namespace {
+
+constexpr int kUsageError = 2;
+
+absl::Status Wrong(absl::string_view message) { return absl::InvalidArgumentError(message); }
+
+// One option a paragraph: what it is, then where else it can come from.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(34); }
+
+  std::string make_option_opts(const CLI::Option* option) const override {
+    if (option->get_type_size() == 0 || option->get_type_name().empty()) return "";
+    const bool many = option->get_expected_max() > 1;
+    return absl::StrCat(" ", option->get_type_name(), many ? " ..." : "");
+  }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::string text = option->get_description();
+    if (!option->get_default_str().empty()) {
+      absl::StrAppend(&text, " [", option->get_default_str(), "]");
+    }
+    return text;
+  }
+
+  std::string make_footer(const CLI::App* app) const override {
+    const std::string& footer = app->get_footer();
+    return footer.empty() ? "" : footer + "\n";
+  }
+};
+
+std::string Quoted(absl::string_view value) {
+  std::string text;
+  for (const unsigned char c : value.substr(0, 80)) text.push_back(c < 32 || c == 127 ? '?' : c);
+  return absl::StrCat("\"", text, value.size() > 80 ? "..." : "", "\"");
+}
+
+std::string Key(absl::string_view name) { return absl::StrReplaceAll(name, {{"_", "-"}}); }
+
+// What is wrong with an option's value; `origin` is where it came from.
+std::string ValueError(const CLI::ParseError& error, const CLI::Option& option,
+                       const std::string& origin) {
+  const std::string type = option.get_type_name().empty()
+                               ? "true or false"
+                               : "a " + absl::AsciiStrToLower(option.get_type_name());
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    if (option.count() > 1) return absl::StrCat(origin, " is given more than once");
+    return absl::StrCat(origin, " needs a value: ", type);
+  }
+  const std::string what = error.what();
+  absl::string_view why = what;
+  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
+    return absl::StrCat(origin, " is ", Quoted(absl::StrJoin(option.results(), ",")), ": must be ",
+                        type);
+  }
+  absl::ConsumePrefix(&why, option.get_name() + ": ");
+  return absl::StrCat(origin, " is ", Quoted(absl::StrJoin(option.results(), ",")), ": ", why);
+}
+
+// Sets an option from a variable or a file; `origin` names that.
+absl::Status Set(CLI::Option& option, const std::vector<std::string>& values,
+                 const std::string& origin) {
+  try {
+    option.add_result(values);
+    option.run_callback();
+  } catch (const CLI::ParseError& error) {
+    return Wrong(ValueError(error, option, origin));
+  }
+  return absl::OkStatus();
+}
+
+int EditDistance(absl::string_view a, absl::string_view b) {
+  std::vector<int> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    int diagonal = std::exchange(row[0], static_cast<int>(i) + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const int replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+// CLI11 takes the nearest number for one that does not fit.
+template <typename Integer>
+CLI::Validator WholeNumber() {
+  return CLI::Validator(
+      [](const std::string& text) -> std::string {
+        Integer value = 0;
+        if (absl::SimpleAtoi(text, &value)) return "";
+        return absl::StrCat("must be a whole number of at most ", 8 * sizeof(Integer), " bits");
+      },
+      "");
+}
+
+}  // namespace
+
+std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {
+  std::string nearest;
+  int distance = static_cast<int>(word.size() / 3) + 2;
+  for (const std::string& candidate : candidates) {
+    if (const int d = EditDistance(word, candidate); d < distance) {
+      distance = d;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
+std::string EnvironmentName(const std::string& option) {
+  return absl::StrCat("LOWMARK_", absl::AsciiStrToUpper(absl::StrReplaceAll(option, {{"-", "_"}})));
+}
+
+CLI::Validator Range(int64_t low, int64_t high) {
+  return CLI::Validator(
+      [low, high](const std::string& text) -> std::string {
+        int64_t value = 0;
+        if (absl::SimpleAtoi(text, &value) && low <= value && value <= high) return "";
+        return absl::StrCat("must be a whole number from ", low, " to ", high);
+      },
+      "");
+}
+
+CLI::Validator OneOf(const std::vector<std::string>& words) {
+  return CLI::Validator(
+      [words](const std::string& text) -> std::string {
+        if (std::find(words.begin(), words.end(), text) != words.end()) return "";
+        return absl::StrCat("must be one of ", absl::StrJoin(words, ", "));
+      },
+      "");
+}
+
+Options::Options(const std::string& program, const std::string& description,
+                 const std::string& example)
+    : app_(description, program) {
+  app_.formatter(std::make_shared<HelpFormatter>());
+  app_.set_help_flag("-h,--help", "Print this help and exit");
+  app_.set_version_flag("--version", absl::StrCat(program, " ", Version()),
+                        "Print the version and exit");
+  if (!example.empty()) app_.footer("Example:\n  " + example);
+}
+
+CLI::App& Options::AddCommand(CLI::App& parent, const std::string& name,
+                              const std::string& description, const std::string& example) {
+  CLI::App& command = *parent.add_subcommand(name, description);
+  parent.require_subcommand(1);
+  command.group("Commands");
+  if (!example.empty()) command.footer("Example:\n  " + example);
+  return command;
+}
+
+CLI::Option* Options::Register(CLI::App& command, const std::string& name, CLI::Option* option,
+                               const std::string& type_name) {
+  if (!type_name.empty()) option->type_name(type_name);
+  option->description(absl::StrCat(option->get_description(), "\n", EnvironmentName(name)));
+  entries_.push_back({&command, option, name});
+  return option;
+}
+
+CLI::Option* Options::Add(CLI::App& command, const std::string& name, std::string& value,
+                          const std::string& description) {
+  return Register(command, name,
+                  command.add_option("--" + name, value, description)->capture_default_str(),
+                  "TEXT");
+}
+
+CLI::Option* Options::Add(CLI::App& command, const std::string& name, int32_t& value,
+                          const std::string& description) {
+  CLI::Option* option = command.add_option("--" + name, value, description)->capture_default_str();
+  Register(command, name, option, "NUMBER");
+  entries_.back().last_check = WholeNumber<int32_t>();
+  return option;
+}
+
+CLI::Option* Options::Add(CLI::App& command, const std::string& name, int64_t& value,
+                          const std::string& description) {
+  CLI::Option* option = command.add_option("--" + name, value, description)->capture_default_str();
+  Register(command, name, option, "NUMBER");
+  entries_.back().last_check = WholeNumber<int64_t>();
+  return option;
+}
+
+CLI::Option* Options::Add(CLI::App& command, const std::string& name, double& value,
+                          const std::string& description) {
+  return Register(command, name,
+                  command.add_option("--" + name, value, description)->capture_default_str(),
+                  "NUMBER");
+}
+
+CLI::Option* Options::Add(CLI::App& command, const std::string& name, bool& value,
+                          const std::string& description) {
+  return Register(command, name, command.add_flag("--" + name, value, description), "");
+}
+
+CLI::Option* Options::Add(CLI::App& command, const std::string& name, absl::Duration& value,
+                          const std::string& description) {
+  CLI::Option* option = command.add_option_function<std::string>(
+      "--" + name,
+      [&value, flag = "--" + name](const std::string& text) {
+        absl::Duration duration;
+        if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration() ||
+            duration == absl::InfiniteDuration()) {
+          throw CLI::ValidationError(flag, "must be a duration such as 200ms, 30s or 5m");
+        }
+        value = duration;
+      },
+      description);
+  option->default_str(absl::FormatDuration(value));
+  return Register(command, name, option, "DURATION");
+}
+
+CLI::Option* Options::Add(CLI::App& command, const std::string& name,
+                          std::vector<std::string>& value, const std::string& description) {
+  CLI::Option* option = command.add_option("--" + name, value, description)->expected(1);
+  option->allow_extra_args(false);
+  option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  return Register(command, name, option, "TEXT");
+}
+
+void Options::Require(CLI::App& command, const std::string& name) {
+  for (Entry& entry : entries_) {
+    if (entry.command != &command || entry.name != name) continue;
+    entry.required = true;
+    entry.option->description(absl::StrCat(entry.option->get_description(), " (required)"));
+  }
+}
+
+void Options::AddConfig(CLI::App& command) {
+  Add(command, "config", config_, "YAML file with the options named here, without --")
+      ->type_name("FILE");
+}
+
+std::optional<int> Options::Parse(int argc, const char* const* argv) {
+  return Parse(argc, argv, std::cout, std::cerr);
+}
+
+std::optional<int> Options::Parse(int argc, const char* const* argv, std::ostream& out,
+                                  std::ostream& err) {
+  for (Entry& entry : entries_) {
+    if (entry.last_check) entry.option->check(*std::exchange(entry.last_check, std::nullopt));
+  }
+  std::string why;
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    out << absl::StrReplaceAll(app_.help(), {{"\n\n\n", "\n\n"}});
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    out << version.what() << "\n";
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    why = Explain(error, *ParsedCommands().back());
+  }
+  const std::vector<CLI::App*> commands = ParsedCommands();
+  if (why.empty()) {
+    if (const absl::Status status = Resolve(commands); !status.ok())
+      why = std::string(status.message());
+  }
+  if (why.empty()) return std::nullopt;
+  std::string command;
+  for (const CLI::App* part : commands) absl::StrAppend(&command, part->get_name(), " ");
+  err << app_.get_name() << ": " << absl::StrReplaceAll(why, {{"\n", " "}}) << " (see `" << command
+      << "--help`)\n";
+  return kUsageError;
+}
+
+// The program, and the commands that were given, outermost first.
+std::vector<CLI::App*> Options::ParsedCommands() {
+  std::vector<CLI::App*> commands = {&app_};
+  while (!commands.back()->get_subcommands().empty()) {
+    commands.push_back(commands.back()->get_subcommands().back());
+  }
+  return commands;
+}
+
+// Sets what no flag has set.
+absl::Status Options::Resolve(const std::vector<CLI::App*>& commands) {
+  const auto applies = [&](const Entry& entry) {
+    return std::find(commands.begin(), commands.end(), entry.command) != commands.end();
+  };
+  const auto from_environment = [](const Entry& entry) -> absl::StatusOr<bool> {
+    const std::string name = EnvironmentName(entry.name);
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr || *value == '\0') return false;
+    const bool list = entry.option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll;
+    std::vector<std::string> values = {value};
+    if (list) values = absl::StrSplit(value, ',');
+    const absl::Status status = Set(*entry.option, values, name);
+    if (!status.ok()) return status;
+    return true;
+  };
+
+  FileValues file;
+  for (const Entry& entry : entries_) {
+    if (!applies(entry) || entry.name != "config") continue;
+    if (entry.option->count() == 0) {
+      if (auto set = from_environment(entry); !set.ok()) return set.status();
+    }
+    if (config_.empty()) continue;
+    auto read = ReadFile(config_);
+    if (!read.ok()) return read.status();
+    file = *std::move(read);
+  }
+  for (const Entry& entry : entries_) {
+    if (!applies(entry) || entry.option->count() > 0) continue;
+    auto set = from_environment(entry);
+    if (!set.ok()) return set.status();
+    if (*set) continue;
+    if (const auto it = file.find(entry.name); it != file.end()) {
+      const std::string origin = absl::StrCat(config_, ":", it->second.line, ": ", entry.name);
+      if (auto s = Set(*entry.option, it->second.values, origin); !s.ok()) return s;
+      continue;
+    }
+    if (entry.required) {
+      return Wrong(absl::StrCat("--", entry.name, " is required: give the flag, or set ",
+                                EnvironmentName(entry.name)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Options::FileValues> Options::ReadFile(const std::string& path) const {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    return Wrong(absl::StrCat("there is no file ", path, ": --config must name a YAML file"));
+  }
+  YAML::Node root;
+  try {
+    root = YAML::LoadFile(path);
+  } catch (const YAML::BadFile&) {
+    return Wrong(absl::StrCat("cannot read ", path, ": check its permissions"));
+  } catch (const YAML::ParserException& e) {
+    return Wrong(absl::StrCat(path, ":", e.mark.line + 1, ": not YAML: ", e.msg));
+  }
+  FileValues values;
+  if (root.IsNull()) return values;
+  if (!root.IsMap())
+    return Wrong(absl::StrCat(path, ": must hold lines of the form `option: value`"));
+  for (const auto& item : root) {
+    const int line = item.first.Mark().line + 1;
+    const std::string at = absl::StrCat(path, ":", line, ": ");
+    const std::string key = item.first.IsScalar() ? item.first.Scalar() : "";
+    const std::string name = Key(key);
+    if (!Knows(name)) {
+      const std::string nearest = NearestKey(name);
+      return Wrong(absl::StrCat(at, "unknown option ", Quoted(key),
+                                nearest.empty() ? "" : ": did you mean " + nearest + "?"));
+    }
+    FileValue value = {{}, line};
+    if (item.second.IsScalar()) value.values.push_back(item.second.Scalar());
+    if (item.second.IsSequence()) {
+      for (const auto& part : item.second) {
+        if (part.IsScalar()) value.values.push_back(part.Scalar());
+      }
+    }
+    if (value.values.empty() || value.values.size() < item.second.size()) {
+      return Wrong(absl::StrCat(at, key, " must have a value, or a list of values"));
+    }
+    if (!values.emplace(name, value).second) return Wrong(absl::StrCat(at, key, " stands twice"));
+  }
+  return values;
+}
+
+bool Options::Knows(const std::string& name) const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const Entry& entry) { return entry.name == name && name != "config"; });
+}
+
+std::string Options::NearestKey(const std::string& key) const {
+  std::vector<std::string> names;
+  for (const Entry& entry : entries_) {
+    if (entry.name != "config") names.push_back(entry.name);
+  }
+  return Nearest(key, names);
+}
+
+// What is wrong with a command line, and what to do.
+std::string Options::Explain(const CLI::ParseError& error, const CLI::App& command) const {
+  std::vector<std::string> commands;
+  for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; })) {
+    commands.push_back(sub->get_name());
+  }
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    std::vector<std::string> candidates = commands;
+    for (const CLI::Option* option : command.get_options()) {
+      for (const std::string& name : option->get_lnames()) candidates.push_back("--" + name);
+    }
+    const std::string extra = command.remaining().empty() ? "" : command.remaining().front();
+    const std::string nearest = Nearest(extra.substr(0, extra.find('=')), candidates);
+    return absl::StrCat("unknown argument ", Quoted(extra),
+                        nearest.empty() ? "" : absl::StrCat(": did you mean ", nearest, "?"));
+  }
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !commands.empty()) {
+    const std::vector<std::string> remaining = command.remaining();
+    const std::string given = remaining.empty() ? "" : remaining.front();
+    const std::string nearest = Nearest(given, commands);
+    if (!nearest.empty())
+      return absl::StrCat("unknown command ", Quoted(given), ": did you mean ", nearest, "?");
+    return absl::StrCat(given.empty() ? "a command is needed" : "unknown command " + Quoted(given),
+                        ": one of ", absl::StrJoin(commands, ", "));
+  }
+  const std::string what = error.what();
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string& name = option->get_name();
+    if (absl::StartsWith(what, name + ":") || absl::StrContains(what, name + " = ")) {
+      return ValueError(error, *option, name);
+    }
+  }
+  return what;
+}
+
+}  // namespace lowmark
