@@ -4,7 +4,6 @@
 #include <iterator>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "service/core/error.h"
 
 namespace lowmark {
@@ -74,9 +73,10 @@ bool Committer::Take(Group& group) {
 void Committer::Run() {
   Group group;
   while (Take(group)) {
-    const absl::Time start = absl::Now();
+    const SteadyTime start = std::chrono::steady_clock::now();
     const std::vector<absl::Status> statuses = store_.UpdateShards(group.stream, group.updates);
-    metrics_.CountCommit(group.updates.size(), absl::Now() - start);
+    metrics_.CountCommit(group.updates.size(),
+                         absl::FromChrono(std::chrono::steady_clock::now() - start));
     for (size_t i = 0; i < group.done.size(); ++i) group.done[i](statuses[i]);
     group = Group();
   }

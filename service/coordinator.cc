@@ -64,6 +64,9 @@ absl::Status CoordinatorOptions::Validate() const {
   if (committer.committers < 1 || committer.committers > 16) {
     return InvalidField("committers", committer.committers, "must be 1..16");
   }
+  if (committer.group_limit < 1 || committer.queue_limit < 1) {
+    return InvalidField("committer limits", 0, "must be at least 1");
+  }
   return absl::OkStatus();
 }
 
@@ -71,11 +74,24 @@ Coordinator::Coordinator(Store& store, Metrics& metrics, const CoordinatorOption
     : store_(store),
       metrics_(metrics),
       options_(options),
-      handovers_(store, metrics, options.balance_interval),
+      handovers_(store, metrics, {options.balance_interval, options.session_ttl}),
       leases_(store, metrics, options.threads),
       executor_(options.threads, kTaskLimit),
-      committer_(store, metrics, options.committer) {
-  store_.WatchFreeShards([this](const std::string& stream) { leases_.Wake(stream); });
+      committer_(store, metrics, options.committer),
+      hints_(std::make_shared<Hints>()) {
+  {
+    MutexLock lock(hints_->mutex);
+    hints_->leases = &leases_;
+  }
+  store_.WatchFreeShards([hints = hints_](const std::string& stream) {
+    MutexLock lock(hints->mutex);
+    if (hints->leases != nullptr) hints->leases->Wake(stream);
+  });
+}
+
+Coordinator::~Coordinator() {
+  MutexLock lock(hints_->mutex);
+  hints_->leases = nullptr;
 }
 
 template <typename T>
@@ -106,7 +122,7 @@ void Coordinator::ReportBatch(std::shared_ptr<const Report> report, Done<ReportA
                         metrics_.CountRepeated(report->stream);
                       }
                       decision->answer.hand_over =
-                          handovers_.Asked(report->stream, report->shard, report->epoch);
+                          handovers_.Ask(report->stream, report->shard, report->epoch);
                       done(std::move(decision->answer));
                     });
 }
@@ -137,7 +153,7 @@ void Coordinator::Heartbeat(const std::string& stream, const std::string& worker
       metrics_.CountStoreError("heartbeat", session.status());
       return session.status();
     }
-    return HeartbeatAnswer{handovers_.AskedOf(stream, worker), session->elected};
+    return HeartbeatAnswer{handovers_.AskAll(stream, worker), session->elected};
   });
 }
 
@@ -172,8 +188,13 @@ void Coordinator::SyncShards(const std::string& stream, const std::string& worke
                              std::vector<SourceShard> shards, Done<int32_t> done) {
   RunBlocking<int32_t>(
       done, [this, stream, worker, shards = std::move(shards)]() -> absl::StatusOr<int32_t> {
-        if (auto s = store_.CheckSession(stream, worker); !s.ok()) return s;
-        return store_.AddShards(stream, shards);
+        if (auto s = store_.CheckSession(stream, worker); !s.ok()) {
+          metrics_.CountStoreError("sync", s);
+          return s;
+        }
+        auto added = store_.AddShards(stream, shards);
+        metrics_.CountStoreError("sync", added.status());
+        return added;
       });
 }
 

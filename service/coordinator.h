@@ -47,6 +47,8 @@ struct Report {
   int64_t delivery = 0;
   // One of Succeeded, Failed, SetAside, NotRun, Started.
   Event event;
+  // With NotRun: what kept the handler from running, for the audit.
+  std::string trouble;
   // The records' data, to be kept with a dead letter.
   std::vector<Record> records;
   // The etag of the policy that the worker knows.
@@ -82,6 +84,11 @@ class Coordinator {
   using Done = std::function<void(absl::StatusOr<T>)>;
 
   Coordinator(Store& store, Metrics& metrics, const CoordinatorOptions& options);
+  // Finishes what was submitted. No method may be running, or be called any more.
+  ~Coordinator();
+
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
 
   const CoordinatorOptions& options() const { return options_; }
 
@@ -112,6 +119,13 @@ class Coordinator {
   template <typename T>
   void RunBlocking(const Done<T>& done, std::function<absl::StatusOr<T>()> task);
 
+  // Where the store's hints go. They come from its own thread, and may still
+  // come when the coordinator is gone.
+  struct Hints {
+    Mutex mutex;
+    LeaseQueue* leases LOWMARK_GUARDED_BY(mutex) = nullptr;
+  };
+
   Store& store_;
   Metrics& metrics_;
   const CoordinatorOptions options_;
@@ -119,6 +133,7 @@ class Coordinator {
   LeaseQueue leases_;
   Executor executor_;
   Committer committer_;
+  const std::shared_ptr<Hints> hints_;
 };
 
 }  // namespace lowmark

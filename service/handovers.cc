@@ -1,6 +1,7 @@
 #include "service/handovers.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "service/core/assignment.h"
@@ -17,10 +18,24 @@ bool AnyoneWants(const Census& census) {
                                       [](const WorkerLoad& w) { return w.wanted > 0; });
 }
 
+ShardChange Take(const Shard& shard) {
+  ShardChange change;
+  change.changed = true;
+  change.shard = Vacate(shard);
+  ShardEvent event;
+  event.kind = "taken";
+  event.epoch = shard.epoch;
+  event.delivery = shard.state.delivery;
+  event.actor = shard.owner;
+  event.detail = "not handed over within handoff_timeout";
+  change.events.push_back(std::move(event));
+  return change;
+}
+
 }  // namespace
 
-Handovers::Handovers(Store& store, Metrics& metrics, absl::Duration interval)
-    : store_(store), metrics_(metrics), interval_(interval), thread_([this] { Run(); }) {}
+Handovers::Handovers(Store& store, Metrics& metrics, const HandoverOptions& options)
+    : store_(store), metrics_(metrics), options_(options), thread_([this] { Run(); }) {}
 
 Handovers::~Handovers() {
   {
@@ -36,33 +51,40 @@ void Handovers::NoteActivity(const std::string& stream) {
   active_[stream] = std::chrono::steady_clock::now();
 }
 
-bool Handovers::Asked(const std::string& stream, const std::string& shard, int64_t epoch) const {
+bool Handovers::Ask(const std::string& stream, const std::string& shard, int64_t epoch) {
   if (none_asked_) return false;
   MutexLock lock(mutex_);
   auto requests = asked_.find(stream);
   if (requests == asked_.end()) return false;
   auto request = requests->second.find(shard);
-  return request != requests->second.end() && request->second.epoch == epoch;
+  if (request == requests->second.end() || request->second.epoch != epoch) return false;
+  if (!request->second.told) request->second.told = std::chrono::steady_clock::now();
+  return true;
 }
 
-std::vector<std::string> Handovers::AskedOf(const std::string& stream,
-                                            const std::string& worker) const {
+std::vector<std::string> Handovers::AskAll(const std::string& stream, const std::string& worker) {
   std::vector<std::string> shards;
   if (none_asked_) return shards;
   MutexLock lock(mutex_);
   auto requests = asked_.find(stream);
   if (requests == asked_.end()) return shards;
-  for (const auto& [shard, request] : requests->second) {
-    if (request.worker == worker) shards.push_back(shard);
+  for (auto& [shard, request] : requests->second) {
+    if (request.worker != worker) continue;
+    if (!request.told) request.told = std::chrono::steady_clock::now();
+    shards.push_back(shard);
   }
   return shards;
 }
 
 void Handovers::NoteReleased(const std::string& stream, const std::string& shard, int64_t epoch) {
-  if (!Asked(stream, shard, epoch)) return;
+  if (none_asked_) return;
   {
     MutexLock lock(mutex_);
-    asked_[stream].erase(shard);
+    auto requests = asked_.find(stream);
+    if (requests == asked_.end()) return;
+    auto request = requests->second.find(shard);
+    if (request == requests->second.end() || request->second.epoch != epoch) return;
+    requests->second.erase(request);
   }
   metrics_.CountHandoff(stream, /*forced=*/false);
 }
@@ -72,12 +94,13 @@ void Handovers::Run() {
     std::vector<std::string> streams;
     {
       MutexLock lock(mutex_);
-      const SteadyTime next = SteadyDeadline(interval_);
+      const SteadyTime next = SteadyDeadline(options_.interval);
       while (!stopping_ && stopping_changed_.WaitUntil(mutex_, next)) {
       }
       if (stopping_) return;
       const SteadyTime forgotten =
-          std::chrono::steady_clock::now() - absl::ToChronoMilliseconds(kForgotten);
+          std::chrono::steady_clock::now() -
+          absl::ToChronoMilliseconds(std::max(kForgotten, options_.session_ttl));
       std::erase_if(active_, [&](const auto& entry) { return entry.second < forgotten; });
       for (const auto& entry : active_) streams.push_back(entry.first);
     }
@@ -92,29 +115,49 @@ void Handovers::Run() {
 
 void Handovers::Balance(const std::string& stream) {
   absl::StatusOr<Requests> wanted = Choose(stream);
+  if (absl::IsNotFound(wanted.status())) return Forget(stream);
+  absl::StatusOr<Stream> config;
+  if (wanted.ok() && !wanted->empty()) {
+    config = store_.GetStream(stream);
+    if (!config.ok()) wanted = config.status();
+  }
   if (!wanted.ok()) {
     metrics_.CountStoreError("balance", wanted.status());
     return;
   }
-  Requests overdue;
-  absl::StatusOr<Stream> config = absl::UnknownError("not needed");
-  if (!wanted->empty()) config = store_.GetStream(stream);
-  {
-    MutexLock lock(mutex_);
-    Requests& asked = asked_[stream];
-    for (auto& [shard, request] : *wanted) {
-      auto before = asked.find(shard);
-      if (before == asked.end() || before->second.epoch != request.epoch) continue;
-      request.since = before->second.since;
-      if (!config.ok()) continue;
-      const SteadyTime due =
-          request.since + absl::ToChronoMilliseconds(config->policy.handoff_timeout);
-      if (std::chrono::steady_clock::now() > due) overdue.emplace(shard, request);
-    }
-    asked = *std::move(wanted);
-    if (!asked.empty()) none_asked_ = false;
-  }
+  const Requests overdue =
+      Replace(stream, *std::move(wanted),
+              config.ok() ? config->policy.handoff_timeout : absl::ZeroDuration());
   if (!overdue.empty()) TakeAway(stream, overdue);
+}
+
+Handovers::Requests Handovers::Replace(const std::string& stream, Requests wanted,
+                                       absl::Duration handoff_timeout) {
+  Requests overdue;
+  MutexLock lock(mutex_);
+  Requests& asked = asked_[stream];
+  for (auto& [shard, request] : wanted) {
+    auto before = asked.find(shard);
+    if (before == asked.end() || before->second.epoch != request.epoch) continue;
+    request = before->second;
+    if (Overdue(request, handoff_timeout)) overdue.emplace(shard, request);
+  }
+  asked = std::move(wanted);
+  if (!asked.empty()) none_asked_ = false;
+  return overdue;
+}
+
+bool Handovers::Overdue(const Request& request, absl::Duration handoff_timeout) const {
+  // One that was not told yet is idle and heard of it with its next heartbeat.
+  const SteadyTime start =
+      request.told.value_or(request.since + absl::ToChronoMilliseconds(options_.session_ttl));
+  return std::chrono::steady_clock::now() > start + absl::ToChronoMilliseconds(handoff_timeout);
+}
+
+void Handovers::Forget(const std::string& stream) {
+  MutexLock lock(mutex_);
+  active_.erase(stream);
+  asked_.erase(stream);
 }
 
 absl::StatusOr<Handovers::Requests> Handovers::Choose(const std::string& stream) {
@@ -129,7 +172,7 @@ absl::StatusOr<Handovers::Requests> Handovers::Choose(const std::string& stream)
     auto leases = store_.ListLeases(stream, worker, static_cast<int32_t>(excess[i]));
     if (!leases.ok()) return leases.status();
     for (const Shard& shard : *leases) {
-      requests[shard.shard] = {worker, shard.epoch, std::chrono::steady_clock::now()};
+      requests[shard.shard] = {worker, shard.epoch, std::chrono::steady_clock::now(), {}};
     }
   }
   return requests;
@@ -137,27 +180,19 @@ absl::StatusOr<Handovers::Requests> Handovers::Choose(const std::string& stream)
 
 void Handovers::TakeAway(const std::string& stream, const Requests& overdue) {
   std::vector<ShardUpdate> updates;
+  std::deque<bool> taken(overdue.size());
   for (const auto& [shard, request] : overdue) {
-    updates.push_back({shard, [request = request](const ShardView& view) {
-                         ShardChange change;
-                         if (view.shard.epoch != request.epoch ||
-                             view.shard.owner != request.worker) {
-                           return absl::StatusOr<ShardChange>(std::move(change));
-                         }
-                         change.changed = true;
-                         change.shard = Vacate(view.shard);
-                         ShardEvent event;
-                         event.kind = "taken";
-                         event.epoch = request.epoch;
-                         event.delivery = view.shard.state.delivery;
-                         event.actor = request.worker;
-                         event.detail = "not handed over within handoff_timeout";
-                         change.events.push_back(std::move(event));
-                         return absl::StatusOr<ShardChange>(std::move(change));
-                       }});
+    bool& took = taken[updates.size()];
+    updates.push_back(
+        {shard, [request = request, &took](const ShardView& view) -> absl::StatusOr<ShardChange> {
+           took = view.shard.epoch == request.epoch && view.shard.owner == request.worker;
+           return took ? Take(view.shard) : ShardChange();
+         }});
   }
-  for (const absl::Status& status : store_.UpdateShards(stream, updates)) {
-    if (status.ok()) metrics_.CountHandoff(stream, /*forced=*/true);
+  const std::vector<absl::Status> statuses = store_.UpdateShards(stream, updates);
+  for (size_t i = 0; i < statuses.size(); ++i) {
+    metrics_.CountStoreError("balance", statuses[i]);
+    if (statuses[i].ok() && taken[i]) metrics_.CountHandoff(stream, /*forced=*/true);
   }
 }
 

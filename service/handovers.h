@@ -10,6 +10,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -22,11 +23,18 @@
 
 namespace lowmark {
 
+struct HandoverOptions {
+  // How often each active stream is looked at.
+  absl::Duration interval = absl::Seconds(1);
+  // How long a worker's session lives without a sign of it: within that time a
+  // live worker is told what is asked of it.
+  absl::Duration session_ttl = absl::Seconds(30);
+};
+
 // Thread-safe.
 class Handovers {
  public:
-  // Looks at each active stream every `interval`.
-  Handovers(Store& store, Metrics& metrics, absl::Duration interval);
+  Handovers(Store& store, Metrics& metrics, const HandoverOptions& options);
   ~Handovers();
 
   Handovers(const Handovers&) = delete;
@@ -34,10 +42,11 @@ class Handovers {
 
   // A worker of the stream was heard of here.
   void NoteActivity(const std::string& stream);
-  // Whether the worker that holds the shard under `epoch` is to hand it over.
-  bool Asked(const std::string& stream, const std::string& shard, int64_t epoch) const;
-  // The shards that the worker is to hand over.
-  std::vector<std::string> AskedOf(const std::string& stream, const std::string& worker) const;
+  // Whether the worker that holds the shard under `epoch` is to hand it over; it
+  // is told so now, and has the policy's handoff_timeout from then on.
+  bool Ask(const std::string& stream, const std::string& shard, int64_t epoch);
+  // The shards that the worker is to hand over; it is told so now.
+  std::vector<std::string> AskAll(const std::string& stream, const std::string& worker);
   // The lease ended: counts a handoff if it was asked for.
   void NoteReleased(const std::string& stream, const std::string& shard, int64_t epoch);
 
@@ -46,20 +55,26 @@ class Handovers {
     std::string worker;
     int64_t epoch = 0;
     SteadyTime since;
+    std::optional<SteadyTime> told;
   };
   using Requests = std::map<std::string, Request>;  // by shard
 
   void Run();
   // Works out anew what is asked of a stream's workers, and takes shards away
-  // from those that were asked longer than the policy's handoff_timeout ago.
+  // from those that were told longer than the policy's handoff_timeout ago.
   void Balance(const std::string& stream);
   absl::StatusOr<Requests> Choose(const std::string& stream);
+  // Carries over since when what was asked before is asked; returns what is
+  // overdue.
+  Requests Replace(const std::string& stream, Requests wanted, absl::Duration handoff_timeout);
+  bool Overdue(const Request& request, absl::Duration handoff_timeout) const;
+  void Forget(const std::string& stream);
   void TakeAway(const std::string& stream, const Requests& overdue);
 
   Store& store_;
   Metrics& metrics_;
-  const absl::Duration interval_;
-  mutable Mutex mutex_;
+  const HandoverOptions options_;
+  Mutex mutex_;
   CondVar stopping_changed_;
   bool stopping_ LOWMARK_GUARDED_BY(mutex_) = false;
   std::unordered_map<std::string, SteadyTime> active_ LOWMARK_GUARDED_BY(mutex_);

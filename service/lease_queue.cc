@@ -29,12 +29,16 @@ LeaseQueue::~LeaseQueue() {
 }
 
 void LeaseQueue::Wait(const LeaseCall& call, std::function<bool()> cancelled, Done done) {
+  Waiter waiter;
+  waiter.call = call;
+  waiter.deadline = SteadyDeadline(call.wait);
+  waiter.next_try = std::chrono::steady_clock::now();
+  waiter.cancelled = std::move(cancelled);
+  waiter.done = std::move(done);
   {
     MutexLock lock(mutex_);
-    const SteadyTime now = std::chrono::steady_clock::now();
-    waiters_.push_back(
-        {call, SteadyDeadline(call.wait), now, wakes_, std::move(cancelled), std::move(done)});
-    metrics_.SetWaiting(waiters_.size());
+    waiting_.push_back(std::move(waiter));
+    metrics_.SetWaiting(waiting_.size() + trying_.size());
   }
   changed_.NotifyOne();
 }
@@ -42,11 +46,15 @@ void LeaseQueue::Wait(const LeaseCall& call, std::function<bool()> cancelled, Do
 void LeaseQueue::Wake(const std::string& stream) {
   {
     MutexLock lock(mutex_);
-    ++wakes_;
     const SteadyTime now = std::chrono::steady_clock::now();
-    for (Waiter& waiter : waiters_) {
-      if (stream.empty() || waiter.call.stream == stream) waiter.next_try = now;
+    const auto concerns = [&](const Waiter& w) {
+      return stream.empty() || w.call.stream == stream;
+    };
+    for (Waiter& waiter : waiting_) {
+      if (concerns(waiter)) waiter.next_try = now;
     }
+    // A hint that comes during a try may be about what the try did not see.
+    for (Waiter& waiter : trying_) waiter.woken = waiter.woken || concerns(waiter);
   }
   changed_.NotifyAll();
 }
@@ -66,59 +74,69 @@ SteadyTime LeaseQueue::NextRetry() {
   return SteadyDeadline(kRetry * share);
 }
 
-bool LeaseQueue::Take(std::list<Waiter>& due) {
+std::optional<LeaseQueue::Waiters::iterator> LeaseQueue::Take() {
   MutexLock lock(mutex_);
   for (;;) {
     const SteadyTime now = std::chrono::steady_clock::now();
     SteadyTime wake = now + std::chrono::hours(1);
-    for (auto waiter = waiters_.begin(); waiter != waiters_.end(); ++waiter) {
+    for (auto waiter = waiting_.begin(); waiter != waiting_.end(); ++waiter) {
       const SteadyTime at = draining_ ? now : std::min(waiter->next_try, waiter->deadline);
       if (at <= now) {
-        due.splice(due.begin(), waiters_, waiter);
-        if (draining_) due.front().deadline = now;
-        due.front().wakes = wakes_;
-        metrics_.SetWaiting(waiters_.size());
-        return true;
+        if (draining_) {
+          waiter->deadline = now;
+          waiter->tried = true;
+        }
+        waiter->woken = false;
+        trying_.splice(trying_.end(), waiting_, waiter);
+        // While this thread is busy another keeps watch over those left: the
+        // time until which it sleeps may be from before they were there.
+        if (!waiting_.empty()) changed_.NotifyOne();
+        return waiter;
       }
       wake = std::min(wake, at);
     }
-    if (stopping_) return false;
+    if (stopping_) return std::nullopt;
     changed_.WaitUntil(mutex_, wake);
   }
 }
 
 void LeaseQueue::Run() {
-  std::list<Waiter> due;
-  while (Take(due)) {
-    Try(due);
-    due.clear();
+  while (std::optional<Waiters::iterator> waiter = Take()) {
+    if (auto grant = Try(**waiter)) {
+      Finish(*waiter, *std::move(grant));
+    } else {
+      Requeue(*waiter);
+    }
   }
 }
 
-void LeaseQueue::Try(std::list<Waiter>& due) {
-  Waiter& waiter = due.front();
-  if (waiter.cancelled()) {
-    waiter.done(absl::CancelledError("the caller is gone"));
-    return;
-  }
+std::optional<absl::StatusOr<LeaseGrant>> LeaseQueue::Try(Waiter& waiter) {
+  if (waiter.cancelled()) return absl::CancelledError("the caller is gone");
   const absl::Duration left = Left(waiter.deadline);
-  if (left <= absl::ZeroDuration()) {
-    waiter.done(LeaseGrant());
-    return;
-  }
+  if (left <= absl::ZeroDuration() && waiter.tried) return LeaseGrant();
+  waiter.tried = true;
   LeaseCall call = waiter.call;
-  call.wait = left;
+  call.wait = std::max(left, absl::ZeroDuration());
   absl::StatusOr<LeaseGrant> grant = store_.LeaseShards(call);
-  if (!grant.ok() || !grant->leases.empty()) {
-    if (!grant.ok()) metrics_.CountStoreError("lease", grant.status());
-    waiter.done(std::move(grant));
-    return;
+  if (!grant.ok()) metrics_.CountStoreError("lease", grant.status());
+  if (grant.ok() && grant->leases.empty()) return std::nullopt;
+  return grant;
+}
+
+void LeaseQueue::Finish(Waiters::iterator waiter, absl::StatusOr<LeaseGrant> grant) {
+  Waiters finished;
+  {
+    MutexLock lock(mutex_);
+    finished.splice(finished.end(), trying_, waiter);
+    metrics_.SetWaiting(waiting_.size() + trying_.size());
   }
+  waiter->done(std::move(grant));
+}
+
+void LeaseQueue::Requeue(Waiters::iterator waiter) {
   MutexLock lock(mutex_);
-  // A hint that came during the try may be about what the try did not see.
-  waiter.next_try = waiter.wakes == wakes_ ? NextRetry() : std::chrono::steady_clock::now();
-  waiters_.splice(waiters_.end(), due);
-  metrics_.SetWaiting(waiters_.size());
+  waiter->next_try = waiter->woken ? std::chrono::steady_clock::now() : NextRetry();
+  waiting_.splice(waiting_.end(), trying_, waiter);
 }
 
 }  // namespace lowmark

@@ -8,9 +8,9 @@
 
 #include <functional>
 #include <list>
+#include <optional>
 #include <string>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -37,9 +37,9 @@ class LeaseQueue {
   LeaseQueue(const LeaseQueue&) = delete;
   LeaseQueue& operator=(const LeaseQueue&) = delete;
 
-  // Waits for leases until call.wait is over, then answers empty-handed. `done`
-  // is called exactly once, from a thread of the queue; it must not block.
-  // A call that is `cancelled` gets no lease any more.
+  // Tries the call at once, and again until call.wait is over, then answers it
+  // empty-handed. `done` is called exactly once, from a thread of the queue; it
+  // must not block. A call that is `cancelled` gets no lease any more.
   void Wait(const LeaseCall& call, std::function<bool()> cancelled, Done done);
 
   // A shard of the stream (of any, when empty) may have become free.
@@ -53,23 +53,29 @@ class LeaseQueue {
     LeaseCall call;
     SteadyTime deadline;
     SteadyTime next_try;
-    uint64_t wakes;  // hints given when it was last tried
+    bool tried = false;
+    bool woken = false;  // a hint came while it was being tried
     std::function<bool()> cancelled;
     Done done;
   };
+  using Waiters = std::list<Waiter>;
 
   void Run();
-  // The waiter to try now, moved to `due`; false when the queue stops. Waits.
-  bool Take(std::list<Waiter>& due);
-  void Try(std::list<Waiter>& due);
+  // Waits for a waiter to be due and moves it to trying_; nullopt when the queue
+  // stops. Until Finish or Requeue it is the caller's alone, but for `woken`.
+  std::optional<Waiters::iterator> Take();
+  // The answer, or nullopt where the call is to wait on.
+  std::optional<absl::StatusOr<LeaseGrant>> Try(Waiter& waiter);
+  void Finish(Waiters::iterator waiter, absl::StatusOr<LeaseGrant> grant);
+  void Requeue(Waiters::iterator waiter);
   SteadyTime NextRetry() LOWMARK_REQUIRES(mutex_);
 
   Store& store_;
   Metrics& metrics_;
   Mutex mutex_;
   CondVar changed_;
-  std::list<Waiter> waiters_ LOWMARK_GUARDED_BY(mutex_);
-  uint64_t wakes_ LOWMARK_GUARDED_BY(mutex_) = 0;
+  Waiters waiting_ LOWMARK_GUARDED_BY(mutex_);
+  Waiters trying_ LOWMARK_GUARDED_BY(mutex_);
   uint64_t jitter_ LOWMARK_GUARDED_BY(mutex_) = 1;
   bool draining_ LOWMARK_GUARDED_BY(mutex_) = false;
   bool stopping_ LOWMARK_GUARDED_BY(mutex_) = false;

@@ -141,6 +141,8 @@ Metrics::Metrics(Registry& registry)
                    .Register(registry)
                    .Add({})) {}
 
+Metrics::~Metrics() = default;
+
 Metrics::StreamMetrics& Metrics::For(const std::string& stream) {
   MutexLock lock(mutex_);
   auto found = streams_.find(stream);

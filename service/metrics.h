@@ -28,6 +28,7 @@ class Metrics {
 
   // Registers all families; the registry must outlive this.
   explicit Metrics(prometheus::Registry& registry);
+  ~Metrics();
 
   // A report that was applied.
   void CountReport(const std::string& stream, const StepResult& step);

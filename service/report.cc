@@ -58,6 +58,10 @@ std::string Detail(const Report& report, const StepResult& step) {
   std::string detail = absl::StrCat("checkpoint ", step.state.position.ToString());
   if (const auto* failed = std::get_if<Failed>(&report.event)) {
     absl::StrAppend(&detail, "; ", failed->error_type, ": ", failed->error_message);
+  } else if (const auto* set_aside = std::get_if<SetAside>(&report.event)) {
+    absl::StrAppend(&detail, "; ", set_aside->error_message);
+  } else if (!report.trouble.empty()) {
+    absl::StrAppend(&detail, "; ", report.trouble);
   }
   return detail;
 }

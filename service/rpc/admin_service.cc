@@ -72,19 +72,14 @@ void Write(const DeadLetter& letter, v1::DeadLetter* proto) {
   for (const Record& record : letter.records) ToProto(record, proto->add_records());
 }
 
-// Changes the masked fields of a policy; what is masked but not set in `config`
-// takes its default.
+// Changes the fields of a policy that a validated mask names; what is masked but not set in
+// `config` takes its default.
 absl::StatusOr<Policy> Apply(const google::protobuf::FieldMask& mask,
                              const v1::StreamConfig& config, const Policy& current) {
   v1::StreamConfig merged;
   if (mask.paths_size() == 1 && mask.paths(0) == "*") {
     merged = config;
   } else {
-    for (const std::string& path : mask.paths()) {
-      if (!FieldMaskUtil::IsValidPath<v1::StreamConfig>(path)) {
-        return InvalidField("update_mask", path, "must name fields of StreamConfig, or be \"*\"");
-      }
-    }
     ToProto(current, &merged);
     FieldMaskUtil::MergeOptions options;
     options.set_replace_message_fields(true);

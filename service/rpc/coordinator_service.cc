@@ -72,6 +72,8 @@ absl::StatusOr<std::shared_ptr<const Report>> ReadReport(const v1::ReportBatchRe
     records = ReadRecords("set_aside", set_aside.records(), report->records);
   } else if (request.has_not_run()) {
     report->event = NotRun{};
+    report->trouble =
+        absl::StrCat(request.not_run().error_type(), ": ", request.not_run().error_message());
   } else {
     report->event = Started{ToVector(request.started().sequences())};
   }

@@ -1,5 +1,7 @@
 #include "service/rpc/validate.h"
 
+#include <google/protobuf/util/field_mask_util.h>
+
 #include <algorithm>
 #include <set>
 #include <string>
@@ -18,6 +20,7 @@ constexpr int32_t kMostHeld = 1000000;
 constexpr int32_t kMostCapacity = 1000000;
 constexpr int kMostShards = 10000;
 constexpr int kMostParents = 100;
+constexpr int kMostPaths = 100;
 constexpr int32_t kLargestPage = 1000;
 constexpr size_t kLongestErrorType = 256;
 constexpr size_t kLongestErrorMessage = 8192;
@@ -185,9 +188,14 @@ absl::Status CheckPageToken(const std::string& token) {
   return token.empty() ? absl::OkStatus() : CheckId("page_token", token);
 }
 
-absl::Status CheckNumericPageToken(const std::string& token) {
+// Whether `text` is a dead letter's id as it is written: no sign, no blanks.
+bool IsRowId(const std::string& text) {
   int64_t id = 0;
-  if (token.empty() || (absl::SimpleAtoi(token, &id) && id >= 0)) return absl::OkStatus();
+  return IsNumericSequence(text) && absl::SimpleAtoi(text, &id) && id >= 1;
+}
+
+absl::Status CheckNumericPageToken(const std::string& token) {
+  if (token.empty() || IsRowId(token)) return absl::OkStatus();
   return InvalidField("page_token", token, "must be a next_page_token");
 }
 
@@ -202,6 +210,20 @@ absl::Status CheckParents(const std::string& name, const v1::SourceShard& shard)
     if (auto s = CheckId(field, shard.parents(i)); !s.ok()) return s;
     if (shard.parents(i) == shard.shard() || !seen.insert(shard.parents(i)).second) {
       return InvalidField(field, shard.parents(i), "must be another shard, named once");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckMask(const google::protobuf::FieldMask& mask) {
+  if (mask.paths().empty() || mask.paths_size() > kMostPaths) {
+    return InvalidField("update_mask", absl::StrCat(mask.paths_size(), " paths"),
+                        "must name 1..100 fields of config, or be \"*\"");
+  }
+  if (mask.paths_size() == 1 && mask.paths(0) == "*") return absl::OkStatus();
+  for (const std::string& path : mask.paths()) {
+    if (!google::protobuf::util::FieldMaskUtil::IsValidPath<v1::StreamConfig>(path)) {
+      return InvalidField("update_mask", path, "must name fields of config, or be \"*\"");
     }
   }
   return absl::OkStatus();
@@ -293,10 +315,8 @@ absl::Status Validate(const v1::ListStreamsRequest& request) {
 }
 
 absl::Status Validate(const v1::UpdateStreamRequest& request) {
-  if (request.update_mask().paths().empty()) {
-    return InvalidField("update_mask", "", "must name at least one field of config, or \"*\"");
-  }
-  return First({CheckId("stream", request.stream()), CheckEtag("etag", request.etag())});
+  return First({CheckId("stream", request.stream()), CheckEtag("etag", request.etag()),
+                CheckMask(request.update_mask())});
 }
 
 absl::Status Validate(const v1::DeleteStreamRequest& request) {
@@ -326,8 +346,7 @@ absl::Status Validate(const v1::SeekShardRequest& request) {
 
 absl::Status Validate(const v1::GetDeadLetterRequest& request) {
   if (auto s = CheckId("stream", request.stream()); !s.ok()) return s;
-  int64_t id = 0;
-  if (absl::SimpleAtoi(request.id(), &id) && id >= 1) return absl::OkStatus();
+  if (IsRowId(request.id())) return absl::OkStatus();
   return InvalidField("id", request.id(), "must be a dead letter's id, a positive integer");
 }
 
