@@ -7,8 +7,9 @@
 //
 // Errors, beside those that a method names: UNAVAILABLE when the database is out
 // of reach or the outcome of a commit is unknown (repeat: every operation may be
-// repeated); INTERNAL for a defect. After any error but UNAVAILABLE nothing was
-// changed.
+// repeated); INVALID_ARGUMENT for text that holds NUL or is not UTF-8 (a record's
+// key and data are bytes, and hold anything); INTERNAL for a defect. After any
+// error but UNAVAILABLE nothing was changed. Times are kept to the microsecond.
 #ifndef LOWMARK_STORE_STORE_H_
 #define LOWMARK_STORE_STORE_H_
 

@@ -1,0 +1,87 @@
+// The contract of store.h as a suite of tests that every store must pass.
+//
+//   INSTANTIATE_TEST_SUITE_P(Memory, StoreContract, testing::Values(MakeMemory), ...);
+//
+// in a program that has the store_contract_*.cc files among its sources.
+#ifndef LOWMARK_TESTS_STORE_STORE_CONTRACT_H_
+#define LOWMARK_TESTS_STORE_STORE_CONTRACT_H_
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "service/core/error.h"
+#include "service/process/mutex.h"
+#include "store/store.h"
+
+namespace lowmark {
+
+// An empty store, and what else a test must do to it.
+class StoreUnderTest {
+ public:
+  virtual ~StoreUnderTest() = default;
+  virtual Store& store() = 0;
+  // Lets the time pass, as far as sessions are concerned.
+  virtual void Advance(absl::Duration duration) = 0;
+};
+
+using MakeStore = std::unique_ptr<StoreUnderTest> (*)();
+
+// Text that breaks careless quoting: for SQL, for array literals, for C.
+std::string AwkwardText();
+// Bytes that are not text, NUL among them.
+std::string AwkwardBytes();
+
+// Has a stream "s" for each test, and short words for what tests do with it.
+class StoreContract : public testing::TestWithParam<MakeStore> {
+ public:
+  void SetUp() override;
+
+  Store& store() { return under_test_->store(); }
+  void Advance(absl::Duration duration) { under_test_->Advance(duration); }
+
+  // A policy whose retries need no patience.
+  static Policy TestPolicy();
+  void AddShards(const std::vector<std::string>& shards, const std::string& stream = "s");
+
+  static LeaseCall Call(const std::string& worker, int32_t max_leases, int32_t held = 0,
+                        const std::string& stream = "s");
+  // Leases at least one shard.
+  LeaseGrant MustLease(const std::string& worker, int32_t max_leases, int32_t held = 0);
+  Shard MustGet(const std::string& shard, const std::string& stream = "s");
+
+  // A report as the coordinator makes it: checked, decided, and repeatable.
+  static ShardUpdate Report(const std::string& shard, const std::string& worker, int64_t epoch,
+                            int64_t delivery, const Event& event);
+  static ShardUpdate Report(const LeaseGrant::Lease& lease, const Event& event);
+  static ShardUpdate ReleaseOf(const Shard& shard);
+  absl::Status Update(ShardUpdate update, const std::string& stream = "s");
+
+ protected:
+  std::unique_ptr<StoreUnderTest> under_test_;
+};
+
+// Collects the hints of WatchFreeShards. Must outlive the store.
+class FreeHints {
+ public:
+  std::function<void(const std::string&)> Callback();
+  void Clear();
+  // Whether a hint for the stream, or for any, came in time.
+  bool Await(const std::string& stream, absl::Duration timeout = absl::Seconds(20));
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<std::string> streams_ LOWMARK_GUARDED_BY(mutex_);
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_TESTS_STORE_STORE_CONTRACT_H_

@@ -1,0 +1,290 @@
+// Leases and sessions.
+#include <map>
+
+#include "tests/store/store_contract.h"
+
+namespace lowmark {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::vector<std::string> Ids(const LeaseGrant& grant) {
+  std::vector<std::string> ids;
+  for (const LeaseGrant::Lease& lease : grant.leases) ids.push_back(lease.shard.shard);
+  return ids;
+}
+
+std::vector<std::string> Kinds(Store& store, const std::string& shard) {
+  std::vector<std::string> kinds;
+  auto events = store.ListEvents("s", shard, 0, 100);
+  if (!events.ok()) return {events.status().ToString()};
+  for (const ShardEvent& event : *events) kinds.push_back(event.kind);
+  return kinds;
+}
+
+std::map<std::string, WorkerLoad> Loads(Store& store) {
+  std::map<std::string, WorkerLoad> loads;
+  auto census = store.ReadCensus("s");
+  EXPECT_TRUE(census.ok()) << census.status();
+  for (const WorkerLoad& load : census->workers) loads[load.worker] = load;
+  return loads;
+}
+
+TEST_P(StoreContract, LeasesFreeShardsUnderANewEpoch) {
+  AddShards({"a", "b", "c"});
+  const LeaseGrant grant = MustLease("w", 2);
+  EXPECT_THAT(Ids(grant), ElementsAre("a", "b"));
+  EXPECT_EQ(grant.policy, TestPolicy());
+  EXPECT_EQ(grant.etag, store().GetStream("s")->etag);
+  EXPECT_TRUE(grant.elected);
+  const LeaseGrant::Lease& lease = grant.leases[0];
+  EXPECT_EQ(lease.shard.owner, "w");
+  EXPECT_GT(lease.shard.epoch, 0);
+  EXPECT_EQ(lease.shard, MustGet("a"));
+  EXPECT_EQ(lease.delivery.delivery, 1);
+  EXPECT_EQ(lease.delivery.batch_id, 1);
+  EXPECT_EQ(lease.delivery.start, Position::TrimHorizon());
+  EXPECT_FALSE(lease.lost);
+  EXPECT_EQ(MustGet("c").owner, "");
+  EXPECT_THAT(Kinds(store(), "a"), ElementsAre("leased"));
+}
+
+TEST_P(StoreContract, NoneFreeIsAnEmptyAnswer) {
+  auto grant = store().LeaseShards(Call("w", 1));
+  ASSERT_TRUE(grant.ok()) << grant.status();
+  EXPECT_THAT(grant->leases, IsEmpty());
+  EXPECT_EQ(grant->policy, TestPolicy());
+  EXPECT_TRUE(grant->elected);
+}
+
+TEST_P(StoreContract, AWorkerCountsAsWantingWhileItWaits) {
+  ASSERT_TRUE(store().LeaseShards(Call("w", 3)).ok());
+  EXPECT_EQ(Loads(store())["w"].wanted, 3);
+  AddShards({"a", "b"});
+  ASSERT_EQ(MustLease("w", 2).leases.size(), 2u);
+  EXPECT_EQ(Loads(store())["w"].wanted, 0) << "it has all it wanted";
+  EXPECT_EQ(Loads(store())["w"].held, 2);
+
+  ASSERT_TRUE(store().LeaseShards(Call("w", 4, 2)).ok());
+  EXPECT_EQ(Loads(store())["w"].wanted, 4);
+  Advance(absl::Minutes(6));
+  EXPECT_EQ(Loads(store())["w"].wanted, 0) << "its call has ended";
+}
+
+TEST_P(StoreContract, SharesFairlyByCapacity) {
+  AddShards({"a", "b", "c", "d", "e", "f"});
+  LeaseCall big = Call("big", 6);
+  big.capacity = 2;
+  ASSERT_TRUE(store().LeaseShards(Call("small", 1)).ok());  // a: alone, it may
+  auto grant = store().LeaseShards(big);
+  ASSERT_TRUE(grant.ok()) << grant.status();
+  EXPECT_EQ(grant->leases.size(), 5u) << "nobody else wants any";
+  auto census = store().ReadCensus("s");
+  ASSERT_TRUE(census.ok());
+  EXPECT_EQ(census->shards, 6);
+  EXPECT_EQ(Loads(store())["big"].capacity, 2);
+
+  // Now a third one wants its share: two that the others are to hand over.
+  auto late = store().LeaseShards(Call("late", 6));
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_THAT(late->leases, IsEmpty());
+  int64_t excess = 0;
+  for (int64_t each : ToHandOver(*store().ReadCensus("s"))) excess += each;
+  EXPECT_GT(excess, 0);
+}
+
+TEST_P(StoreContract, APausedStreamLeasesNothing) {
+  AddShards({"a"});
+  auto pause = [&](bool paused) {
+    return store()
+        .UpdateStream("s", "",
+                      [paused](Policy policy) {
+                        policy.paused = paused;
+                        return absl::StatusOr<Policy>(policy);
+                      })
+        .ok();
+  };
+  ASSERT_TRUE(pause(true));
+  EXPECT_THAT(store().LeaseShards(Call("w", 1))->leases, IsEmpty());
+  EXPECT_TRUE(store().ReadCensus("s")->paused);
+  ASSERT_TRUE(pause(false));
+  EXPECT_EQ(MustLease("w", 1).leases.size(), 1u);
+  EXPECT_FALSE(store().ReadCensus("s")->paused);
+}
+
+// The answer to a call was lost: the leases are there, the worker does not know.
+TEST_P(StoreContract, RepeatsLeasesThatTheWorkerDoesNotKnow) {
+  AddShards({"a", "b", "c"});
+  const LeaseGrant first = MustLease("w", 2);
+  const LeaseGrant again = MustLease("w", 2, /*held=*/0);
+  EXPECT_THAT(Ids(again), ElementsAre("a", "b"));
+  EXPECT_EQ(again.leases[0].shard, first.leases[0].shard);
+  EXPECT_EQ(again.leases[0].delivery.delivery, first.leases[0].delivery.delivery);
+  EXPECT_FALSE(again.leases[0].lost);
+  EXPECT_THAT(Kinds(store(), "a"), ElementsAre("leased"));
+  EXPECT_THAT(Ids(MustLease("w", 2, /*held=*/2)), ElementsAre("c"));
+}
+
+TEST_P(StoreContract, AReleasedShardIsLeasedAgainWithoutALoss) {
+  AddShards({"a"});
+  const LeaseGrant first = MustLease("v", 1);
+  ASSERT_TRUE(Update(ReleaseOf(first.leases[0].shard)).ok());
+  ASSERT_TRUE(Update(ReleaseOf(first.leases[0].shard)).ok()) << "releasing again changes nothing";
+  const LeaseGrant second = MustLease("w", 1);
+  EXPECT_GT(second.leases[0].shard.epoch, first.leases[0].shard.epoch);
+  EXPECT_FALSE(second.leases[0].lost);
+  EXPECT_EQ(second.leases[0].delivery.batch_id, first.leases[0].delivery.batch_id);
+  EXPECT_EQ(Reason(Update(Report(first.leases[0], NotRun()))), kLeaseFenced);
+  EXPECT_EQ(Reason(Update(ReleaseOf(first.leases[0].shard))), kLeaseFenced);
+}
+
+TEST_P(StoreContract, AnExpiredSessionEndsWhenAnotherWorkerAsks) {
+  AddShards({"a", "b"});
+  const LeaseGrant first = MustLease("v", 2);
+  ASSERT_EQ(first.leases.size(), 2u);
+  ASSERT_TRUE(Update(Report(first.leases[1], Succeeded{"1", "4", 4, false})).ok());
+  Advance(absl::Minutes(11));
+
+  // Expired but not taken is still valid.
+  EXPECT_TRUE(store().CheckSession("s", "v").ok());
+  ASSERT_TRUE(Update(Report(first.leases[0], Succeeded{"1", "2", 2, false})).ok());
+  EXPECT_THAT(store().ReadCensus("s")->workers, IsEmpty());
+
+  const LeaseGrant second = MustLease("w", 2);
+  EXPECT_THAT(Ids(second), ElementsAre("a", "b"));
+  EXPECT_TRUE(second.elected);
+  EXPECT_TRUE(second.leases[0].lost);
+  EXPECT_EQ(second.leases[0].delivery.start, Position::After("2"));
+  EXPECT_EQ(second.leases[0].delivery.batch_id, 2) << "the lost batch comes again";
+  EXPECT_EQ(second.leases[0].delivery.delivery, 3);
+  EXPECT_EQ(MustGet("a").state.lost_deliveries, 1);
+  EXPECT_THAT(Kinds(store(), "a"), ElementsAre("leased", "expired", "lost", "leased"));
+
+  // Ended is for ever.
+  EXPECT_EQ(Reason(store().CheckSession("s", "v")), kSessionExpired);
+  EXPECT_EQ(Reason(store().RenewSession("s", "v", absl::Minutes(1)).status()), kSessionExpired);
+  EXPECT_EQ(Reason(store().LeaseShards(Call("v", 1)).status()), kSessionExpired);
+  EXPECT_EQ(Reason(Update(Report(first.leases[0], NotRun()))), kLeaseFenced);
+  EXPECT_EQ(store().RenewSession("s", "v", absl::Minutes(1)).status().code(),
+            absl::StatusCode::kAborted);
+}
+
+TEST_P(StoreContract, AWorkerMayRenewAnExpiredSessionThatNobodyEnded) {
+  AddShards({"a"});
+  MustLease("v", 1);
+  Advance(absl::Minutes(11));
+  ASSERT_TRUE(store().RenewSession("s", "v", absl::Minutes(10)).ok());
+  EXPECT_THAT(store().LeaseShards(Call("w", 1))->leases, IsEmpty());
+  EXPECT_EQ(MustGet("a").owner, "v");
+  Advance(absl::Minutes(11));
+  EXPECT_THAT(Ids(MustLease("v", 1)), ElementsAre("a")) << "by its own call too";
+}
+
+TEST_P(StoreContract, RenewingNeedsASession) {
+  EXPECT_EQ(Reason(store().RenewSession("s", "w", absl::Minutes(1)).status()), kSessionExpired);
+  EXPECT_EQ(Reason(store().CheckSession("s", "w")), kSessionExpired);
+  ASSERT_TRUE(store().LeaseShards(Call("w", 1)).ok());
+  EXPECT_TRUE(store().RenewSession("s", "w", absl::Minutes(1)).ok());
+  EXPECT_TRUE(store().CheckSession("s", "w").ok());
+  ASSERT_TRUE(store().CreateStream("t", Policy()).ok());
+  EXPECT_EQ(Reason(store().CheckSession("t", "w")), kSessionExpired)
+      << "sessions are of one stream";
+}
+
+TEST_P(StoreContract, TheOldestLiveSessionIsElected) {
+  EXPECT_TRUE(store().LeaseShards(Call("x", 1))->elected);
+  EXPECT_FALSE(store().LeaseShards(Call("a", 1))->elected) << "not by name";
+  EXPECT_FALSE(store().LeaseShards(Call("b", 1))->elected);
+  EXPECT_TRUE(store().RenewSession("s", "x", absl::Minutes(10))->elected);
+  EXPECT_FALSE(store().RenewSession("s", "a", absl::Minutes(30))->elected);
+  ASSERT_TRUE(store().RenewSession("s", "b", absl::Minutes(30)).ok());
+  Advance(absl::Minutes(11));
+  EXPECT_TRUE(store().RenewSession("s", "a", absl::Minutes(30))->elected);
+  EXPECT_FALSE(store().RenewSession("s", "b", absl::Minutes(30))->elected);
+}
+
+TEST_P(StoreContract, ALossBeyondTheLimitIsAFailureOfTheBatch) {
+  Policy policy = TestPolicy();
+  policy.maximum_lost_deliveries = 1;
+  policy.maximum_retry_attempts = 0;
+  ASSERT_TRUE(store().DeleteStream("s", "").ok());
+  ASSERT_TRUE(store().CreateStream("s", policy).ok());
+  AddShards({"a"});
+  MustLease("w1", 1);
+  Advance(absl::Minutes(11));
+  const LeaseGrant second = MustLease("w2", 1);
+  EXPECT_TRUE(second.leases[0].delivery.declare);
+  ASSERT_TRUE(Update(Report(second.leases[0], Started{{"7"}})).ok());
+  Advance(absl::Minutes(11));
+  const LeaseGrant third = MustLease("w3", 1);
+  EXPECT_TRUE(third.leases[0].lost);
+  EXPECT_EQ(third.leases[0].delivery.start, Position::After("7"));
+  auto letters = store().ListDeadLetters("s", "a", 0, 10);
+  ASSERT_TRUE(letters.ok());
+  ASSERT_EQ(letters->size(), 1u);
+  EXPECT_EQ(letters->front().range.error_type, "LostDelivery");
+  EXPECT_EQ(letters->front().epoch, second.leases[0].shard.epoch);
+  EXPECT_EQ(letters->front().delivery, second.leases[0].delivery.delivery);
+}
+
+TEST_P(StoreContract, ListsAWorkersLeases) {
+  AddShards({"c", "a", "b"});
+  MustLease("w", 3);
+  auto leases = store().ListLeases("s", "w", 2);
+  ASSERT_TRUE(leases.ok()) << leases.status();
+  ASSERT_EQ(leases->size(), 2u);
+  EXPECT_EQ((*leases)[0], MustGet("a"));
+  EXPECT_EQ((*leases)[1], MustGet("b"));
+  EXPECT_THAT(*store().ListLeases("s", "x", 2), IsEmpty());
+}
+
+TEST_P(StoreContract, ADoneShardIsNobodys) {
+  AddShards({"a", "b"});
+  const LeaseGrant grant = MustLease("w", 2);
+  ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
+  EXPECT_EQ(Loads(store())["w"].held, 1);
+  EXPECT_EQ(store().ReadCensus("s")->shards, 1);
+  EXPECT_EQ(store().ListLeases("s", "w", 10)->size(), 1u);
+  EXPECT_THAT(store().LeaseShards(Call("w", 1, 1))->leases, IsEmpty());
+}
+
+TEST_P(StoreContract, HintsWhenAShardMayBeFree) {
+  FreeHints hints;
+  under_test_ = GetParam()();
+  store().WatchFreeShards(hints.Callback());
+  ASSERT_TRUE(store().CreateStream("s", TestPolicy()).ok());
+  // Until one came the watch may not have begun, or may still say "any".
+  do {
+    ASSERT_TRUE(store().AddShards("s", {{absl::FormatTime(absl::Now()), {}}}).ok());
+  } while (!hints.Await("s", absl::Milliseconds(200)));
+  hints.Clear();
+  LeaseGrant grant = MustLease("w", 1);
+
+  ASSERT_TRUE(store().AddShards("s", {{"a", {}}}).ok());
+  EXPECT_TRUE(hints.Await("s")) << "a new shard";
+  hints.Clear();
+  ASSERT_TRUE(Update(ReleaseOf(grant.leases[0].shard)).ok());
+  EXPECT_TRUE(hints.Await("s")) << "a released one";
+
+  grant = MustLease("w", 1);
+  ASSERT_TRUE(store().AddShards("s", {{"child", {grant.leases[0].shard.shard}}}).ok());
+  hints.Clear();
+  ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
+  EXPECT_TRUE(hints.Await("s")) << "a child whose parents are done";
+
+  hints.Clear();
+  for (bool paused : {true, false}) {
+    ASSERT_TRUE(store()
+                    .UpdateStream("s", "",
+                                  [paused](Policy policy) {
+                                    policy.paused = paused;
+                                    return absl::StatusOr<Policy>(policy);
+                                  })
+                    .ok());
+  }
+  EXPECT_TRUE(hints.Await("s")) << "a stream that goes on";
+}
+
+}  // namespace
+}  // namespace lowmark
