@@ -137,7 +137,7 @@ void Coordinator::LeaseShard(LeaseCall call, std::function<bool()> cancelled,
                [this, stream, done = std::move(done)](absl::StatusOr<LeaseGrant> grant) {
                  if (grant.ok()) {
                    for (const LeaseGrant::Lease& lease : grant->leases) {
-                     metrics_.CountLease(stream, lease.lost);
+                     metrics_.CountLease(stream, lease.lost, lease.discarded);
                    }
                  }
                  done(std::move(grant));

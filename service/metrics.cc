@@ -181,10 +181,14 @@ void Metrics::CountRefused(const std::string& stream, const absl::Status& status
   if (found != metrics.refused.end()) found->second->Increment();
 }
 
-void Metrics::CountLease(const std::string& stream, bool lost) {
+void Metrics::CountLease(const std::string& stream, bool lost, int64_t discarded) {
   StreamMetrics& metrics = For(stream);
   metrics.leases.Increment();
   if (lost) metrics.lost.Increment();
+  if (discarded > 0) {
+    metrics.discarded[static_cast<size_t>(Condition::kRetryAttemptsExhausted) - 1]->Increment(
+        static_cast<double>(discarded));
+  }
 }
 
 void Metrics::CountHandoff(const std::string& stream, bool forced) {

@@ -36,8 +36,9 @@ class Metrics {
   void CountRepeated(const std::string& stream);
   // A report that was refused; only ABORTED ones are counted.
   void CountRefused(const std::string& stream, const absl::Status& status);
-  // A lease that was granted.
-  void CountLease(const std::string& stream, bool lost);
+  // A lease that was granted; `lost`: the delivery before it was, `discarded`: the
+  // records that this set aside.
+  void CountLease(const std::string& stream, bool lost, int64_t discarded);
   // A shard that was handed over when asked, or had to be taken away.
   void CountHandoff(const std::string& stream, bool forced);
   // A transaction of a commit group.

@@ -46,6 +46,7 @@ absl::StatusOr<LeasedShard> LeaseTo(const Shard& shard, const std::string& worke
                 absl::StrCat("checkpoint ", change.shard.state.position.ToString())));
   leased.lease = StandingLease(change.shard, policy, now);
   leased.lease.lost = facts.lost;
+  leased.lease.discarded = static_cast<int32_t>(facts.discarded);
   return leased;
 }
 

@@ -124,7 +124,8 @@ struct LeaseGrant {
   struct Lease {
     Shard shard;
     Delivery delivery;
-    bool lost = false;  // the delivery before was lost
+    bool lost = false;      // the delivery before was lost
+    int32_t discarded = 0;  // records that this loss set aside
   };
   std::vector<Lease> leases;
   Policy policy;

@@ -128,8 +128,8 @@ TEST_F(MetricsTest, UnknownStreamsMakeNoSeries) {
 
 TEST_F(MetricsTest, CountsTheRest) {
   metrics_.CountRepeated("s");
-  metrics_.CountLease("s", /*lost=*/false);
-  metrics_.CountLease("s", /*lost=*/true);
+  metrics_.CountLease("s", /*lost=*/false, 0);
+  metrics_.CountLease("s", /*lost=*/true, 2);
   metrics_.CountHandoff("s", /*forced=*/true);
   metrics_.CountHandoff("s", /*forced=*/false);
   metrics_.CountCommit(3, absl::Milliseconds(2));
@@ -137,6 +137,8 @@ TEST_F(MetricsTest, CountsTheRest) {
   EXPECT_EQ(Value("lowmark_reports_repeated_total"), 1);
   EXPECT_EQ(Value("lowmark_leases_granted_total"), 2);
   EXPECT_EQ(Value("lowmark_deliveries_lost_total"), 1);
+  EXPECT_EQ(Labelled("lowmark_records_discarded_total", "condition", "retry_attempts_exhausted"),
+            2);
   EXPECT_EQ(Labelled("lowmark_handoffs_total", "kind", "forced"), 1);
   EXPECT_EQ(Labelled("lowmark_handoffs_total", "kind", "graceful"), 1);
   EXPECT_EQ(Value("lowmark_commit_group_size", {}), 1);
@@ -159,8 +161,8 @@ TEST_F(MetricsTest, CountsOnlyTheStoresOwnErrors) {
 TEST_F(MetricsTest, StreamsBeyondTheLimitAreCountedTogether) {
   const size_t extra = 3;
   for (size_t i = 0; i < Metrics::kMaxStreams + extra; ++i) {
-    metrics_.CountLease(absl::StrCat("stream-", i), false);
-    metrics_.CountLease(absl::StrCat("stream-", i), false);
+    metrics_.CountLease(absl::StrCat("stream-", i), false, 0);
+    metrics_.CountLease(absl::StrCat("stream-", i), false, 0);
   }
   EXPECT_EQ(Value("lowmark_leases_granted_total", {{"stream", "stream-0"}}), 2);
   EXPECT_EQ(Value("lowmark_leases_granted_total", {{"stream", "_other"}}), 2.0 * extra);
@@ -173,7 +175,7 @@ TEST_F(MetricsTest, StreamsBeyondTheLimitAreCountedTogether) {
 
 // rate() sees the first increase only of a series that existed before.
 TEST_F(MetricsTest, AStreamsSeriesStartTogetherAtZero) {
-  metrics_.CountLease("s", false);
+  metrics_.CountLease("s", false, 0);
   EXPECT_EQ(Value("lowmark_retries_total"), 0);
   EXPECT_EQ(Labelled("lowmark_records_discarded_total", "condition", "record_too_large"), 0);
   EXPECT_EQ(Labelled("lowmark_handoffs_total", "kind", "forced"), 0);
