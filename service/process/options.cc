@@ -45,6 +45,12 @@ class HelpFormatter : public CLI::Formatter {
     return text;
   }
 
+  std::string make_option_usage(const CLI::Option* option) const override {
+    const bool many = option->get_expected_max() > 1;
+    const std::string name = make_option_name(option, true) + (many ? "..." : "");
+    return option->get_required() ? name : "[" + name + "]";
+  }
+
   std::string make_footer(const CLI::App* app) const override {
     const std::string& footer = app->get_footer();
     return footer.empty() ? "" : footer + "\n";
@@ -58,6 +64,14 @@ std::string Quoted(absl::string_view value) {
 }
 
 std::string Key(absl::string_view name) { return absl::StrReplaceAll(name, {{"_", "-"}}); }
+
+// Of "output,o": "output", and "-o,--output" as CLI11 wants it.
+std::string LongName(const std::string& name) { return name.substr(0, name.find(',')); }
+std::string Flags(const std::string& name) {
+  const size_t comma = name.find(',');
+  if (comma == std::string::npos) return "--" + name;
+  return absl::StrCat("-", name.substr(comma + 1), ",--", name.substr(0, comma));
+}
 
 // What is wrong with an option's value; `origin` is where it came from.
 std::string ValueError(const CLI::ParseError& error, const CLI::Option& option,
@@ -128,6 +142,10 @@ std::string Nearest(const std::string& word, const std::vector<std::string>& can
       nearest = candidate;
     }
   }
+  // Or it is cut short.
+  for (const std::string& candidate : candidates) {
+    if (nearest.empty() && word.size() > 2 && absl::StartsWith(candidate, word)) return candidate;
+  }
   return nearest;
 }
 
@@ -176,21 +194,22 @@ CLI::App& Options::AddCommand(CLI::App& parent, const std::string& name,
 CLI::Option* Options::Register(CLI::App& command, const std::string& name, CLI::Option* option,
                                const std::string& type_name) {
   if (!type_name.empty()) option->type_name(type_name);
-  option->description(absl::StrCat(option->get_description(), "\n", EnvironmentName(name)));
-  entries_.push_back({&command, option, name});
+  const std::string long_name = LongName(name);
+  option->description(absl::StrCat(option->get_description(), "\n", EnvironmentName(long_name)));
+  entries_.push_back({&command, option, long_name});
   return option;
 }
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, std::string& value,
                           const std::string& description) {
   return Register(command, name,
-                  command.add_option("--" + name, value, description)->capture_default_str(),
+                  command.add_option(Flags(name), value, description)->capture_default_str(),
                   "TEXT");
 }
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, int32_t& value,
                           const std::string& description) {
-  CLI::Option* option = command.add_option("--" + name, value, description)->capture_default_str();
+  CLI::Option* option = command.add_option(Flags(name), value, description)->capture_default_str();
   Register(command, name, option, "NUMBER");
   entries_.back().last_check = WholeNumber<int32_t>();
   return option;
@@ -198,7 +217,7 @@ CLI::Option* Options::Add(CLI::App& command, const std::string& name, int32_t& v
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, int64_t& value,
                           const std::string& description) {
-  CLI::Option* option = command.add_option("--" + name, value, description)->capture_default_str();
+  CLI::Option* option = command.add_option(Flags(name), value, description)->capture_default_str();
   Register(command, name, option, "NUMBER");
   entries_.back().last_check = WholeNumber<int64_t>();
   return option;
@@ -207,20 +226,20 @@ CLI::Option* Options::Add(CLI::App& command, const std::string& name, int64_t& v
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, double& value,
                           const std::string& description) {
   return Register(command, name,
-                  command.add_option("--" + name, value, description)->capture_default_str(),
+                  command.add_option(Flags(name), value, description)->capture_default_str(),
                   "NUMBER");
 }
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, bool& value,
                           const std::string& description) {
-  return Register(command, name, command.add_flag("--" + name, value, description), "");
+  return Register(command, name, command.add_flag(Flags(name), value, description), "");
 }
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, absl::Duration& value,
                           const std::string& description) {
   CLI::Option* option = command.add_option_function<std::string>(
-      "--" + name,
-      [&value, flag = "--" + name](const std::string& text) {
+      Flags(name),
+      [&value, flag = "--" + LongName(name)](const std::string& text) {
         absl::Duration duration;
         if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration() ||
             duration == absl::InfiniteDuration()) {
@@ -235,7 +254,7 @@ CLI::Option* Options::Add(CLI::App& command, const std::string& name, absl::Dura
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name,
                           std::vector<std::string>& value, const std::string& description) {
-  CLI::Option* option = command.add_option("--" + name, value, description)->expected(1);
+  CLI::Option* option = command.add_option(Flags(name), value, description)->expected(1);
   option->allow_extra_args(false);
   option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   return Register(command, name, option, "TEXT");

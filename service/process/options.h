@@ -48,7 +48,8 @@ class Options {
                        const std::string& example = "");
 
   // An option of a command; `value` holds the default and is set by Parse. `name`
-  // is as in "session-ttl"; in a file, - and _ are the same. A bool is true where
+  // is as in "session-ttl", or with a short flag as in "output,o"; in a file, - and _
+  // are the same. A bool is true where
   // its flag stands alone; a list is repeated flags, a YAML list, or a variable
   // with commas.
   CLI::Option* Add(CLI::App& command, const std::string& name, std::string& value,

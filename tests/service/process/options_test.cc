@@ -46,7 +46,7 @@ class OptionsTest : public testing::Test {
     Options options("lowmark-test", "A program.");
     CLI::App& serve = options.AddCommand(options.app(), "serve", "Serve.", "lowmark-test serve");
     CLI::App& migrate = options.AddCommand(options.app(), "migrate", "Migrate.");
-    options.Add(serve, "listen", listen, "Where to listen")->type_name("ADDRESS");
+    options.Add(serve, "listen,l", listen, "Where to listen")->type_name("ADDRESS");
     options.Add(serve, "max-leases", max_leases, "Leases")->check(Range(1, 1000));
     options.Add(serve, "bytes", bytes, "Bytes");
     options.Add(serve, "ratio", ratio, "Ratio");
@@ -153,6 +153,13 @@ TEST_F(OptionsTest, AVariableCanNameTheFile) {
   Variable("LOWMARK_CONFIG", File("listen: file\n"));
   EXPECT_EQ(Run({"serve"}), -1);
   EXPECT_EQ(listen, "file");
+}
+
+TEST_F(OptionsTest, AShortFlagIsTheSameFlag) {
+  Variable("LOWMARK_LISTEN", "variable");
+  EXPECT_EQ(Run({"serve", "-l", "flag"}), -1) << err;
+  EXPECT_EQ(listen, "flag");
+  EXPECT_THAT(Refused({"serve", "-l", "a", "--listen", "b"}), HasSubstr("more than once"));
 }
 
 // Types.
@@ -309,7 +316,7 @@ TEST_F(OptionsTest, SaysWhatIsWrongWithACommandLine) {
 TEST_F(OptionsTest, HelpTeaches) {
   EXPECT_EQ(Run({"serve", "--help"}), 0);
   EXPECT_THAT(out, HasSubstr("Usage: lowmark-test serve"));
-  EXPECT_THAT(out, HasSubstr("--listen ADDRESS"));
+  EXPECT_THAT(out, HasSubstr("-l,--listen ADDRESS"));
   EXPECT_THAT(out, HasSubstr("LOWMARK_SESSION_TTL [30s]"));
   EXPECT_THAT(out, HasSubstr("Example:\n  lowmark-test serve\n"));
   EXPECT_THAT(err, IsEmpty());
@@ -328,6 +335,7 @@ TEST_F(OptionsTest, HelpDoesNotNeedWhatIsRequired) {
 
 TEST(Nearest, FindsMisspellings) {
   EXPECT_EQ(Nearest("lsiten", {"listen", "database"}), "listen");
+  EXPECT_EQ(Nearest("sess", {"listen", "session-ttl"}), "session-ttl");
   EXPECT_EQ(Nearest("", {"listen"}), "");
   EXPECT_EQ(Nearest("x", {}), "");
   EXPECT_EQ(Nearest("completely-different", {"listen"}), "");

@@ -1,0 +1,81 @@
+#include "service/cli/admin_client.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
+#include "service/cli/text.h"
+
+namespace lowmark::cli {
+namespace {
+
+// The reason that Lowmark gives its errors; empty for an error from elsewhere.
+std::string Reason(const grpc::Status& status) {
+  google::rpc::Status details;
+  google::rpc::ErrorInfo info;
+  if (!details.ParseFromString(status.error_details()) || details.details_size() == 0 ||
+      !details.details(0).UnpackTo(&info) || info.domain() != "lowmark") {
+    return "";
+  }
+  return info.reason();
+}
+
+// What to do about an error of Lowmark's.
+std::string Advice(const std::string& reason) {
+  if (reason == "STREAM_NOT_FOUND") return "`lowmark streams list` shows those there are";
+  if (reason == "SHARD_NOT_FOUND") return "`lowmark shards list STREAM` shows those there are";
+  if (reason == "DEAD_LETTER_NOT_FOUND") {
+    return "`lowmark dead-letters list STREAM` shows those there are";
+  }
+  if (reason == "STREAM_EXISTS") return "`lowmark streams update` changes it";
+  if (reason == "ETAG_MISMATCH") return "read it again, and decide anew";
+  if (reason == "UNAVAILABLE") return "try again in a moment";
+  if (reason == "INTERNAL") return "the coordinator's log says more";
+  return "";
+}
+
+}  // namespace
+
+AdminClient::AdminClient(const std::string& address, absl::Duration timeout)
+    : address_(address),
+      timeout_(timeout),
+      stub_(v1::AdminService::NewStub(
+          grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {}
+
+void AdminClient::SetDeadline(grpc::ClientContext& context) const {
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
+}
+
+absl::Status AdminClient::Explain(const grpc::Status& status) const {
+  const auto code = static_cast<absl::StatusCode>(status.error_code());
+  const std::string message = Safe(status.error_message());
+  if (const std::string reason = Reason(status); !reason.empty()) {
+    const std::string advice = Advice(reason);
+    return absl::Status(code, absl::StrCat(message, advice.empty() ? "" : "; ", advice));
+  }
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE: {
+      // gRPC lists what it tried; the last part is what the system said.
+      const size_t last = message.rfind(": ");
+      return absl::Status(
+          code, absl::StrCat("cannot reach a coordinator at ", address_, " (",
+                             last == std::string::npos ? message : message.substr(last + 2),
+                             "): start one, as with `lowmark dev`, or name it with --coordinator"));
+    }
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return absl::Status(code, absl::StrCat("no answer from ", address_, " within ",
+                                             absl::FormatDuration(timeout_),
+                                             ": is it a coordinator, and can that reach its "
+                                             "database? Its /readyz says"));
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return absl::Status(code, absl::StrCat(address_,
+                                             " does not know this call: it is no "
+                                             "coordinator, or an older one"));
+    default:
+      return absl::Status(code,
+                          absl::StrCat("the coordinator at ", address_, " answered: ", message));
+  }
+}
+
+}  // namespace lowmark::cli

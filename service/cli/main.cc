@@ -1,0 +1,19 @@
+// `lowmark`: what an operator types.
+#include <iostream>
+
+#include "absl/status/status.h"
+#include "service/cli/commands.h"
+#include "service/process/options.h"
+
+int main(int argc, char** argv) {
+  lowmark::Options options("lowmark",
+                           "Looks after a Lowmark coordinator: streams, shards, checkpoints and "
+                           "dead letters.",
+                           "lowmark streams list");
+  lowmark::cli::Commands commands(options, std::cout, std::cerr);
+  if (const auto exit = options.Parse(argc, argv)) return *exit;
+  const absl::Status status = commands.Run();
+  if (status.ok()) return 0;
+  std::cerr << "lowmark: " << status.message() << "\n";
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}

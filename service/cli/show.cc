@@ -1,0 +1,220 @@
+#include "service/cli/show.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "service/cli/stream_fields.h"
+#include "service/cli/table.h"
+#include "service/cli/text.h"
+
+namespace lowmark::cli {
+namespace {
+
+// Widths at which a table still fits a terminal.
+constexpr size_t kTerminalWidth = 120;
+constexpr size_t kIdWidth = 24;
+constexpr size_t kSequenceWidth = 20;
+constexpr size_t kShortSequenceWidth = 12;
+
+template <typename Enum>
+std::string EnumName(Enum value) {
+  const auto* descriptor = google::protobuf::GetEnumDescriptor<Enum>()->FindValueByNumber(value);
+  if (descriptor == nullptr) return absl::StrCat(static_cast<int>(value));
+  return EnumText(*descriptor);
+}
+
+void ShowPairs(const std::vector<std::pair<std::string, std::string>>& pairs, std::ostream& out) {
+  size_t width = 0;
+  for (const auto& [name, value] : pairs) width = std::max(width, Width(name));
+  for (const auto& [name, value] : pairs) {
+    out << name << std::string(width - Width(name) + 2, ' ') << (value.empty() ? "-" : value)
+        << "\n";
+  }
+}
+
+std::string OnOff(bool on) { return on ? "on" : "off"; }
+
+std::string Retries(int32_t attempts) { return attempts < 0 ? "forever" : absl::StrCat(attempts); }
+
+// A position short enough for a table.
+std::string ShortPosition(const v1::Position& position) {
+  const std::string text = PositionText(position);
+  const size_t space = text.find(' ');
+  if (space == std::string::npos) return text;
+  return absl::StrCat(text.substr(0, space + 1),
+                      ShortenedInside(text.substr(space + 1), kSequenceWidth));
+}
+
+// To the second.
+std::string ShortTime(google::protobuf::Timestamp time) {
+  time.set_nanos(0);
+  return TimeText(time);
+}
+
+std::string Sequences(const v1::DeadLetter& letter) {
+  const std::string first = ShortenedInside(letter.first_sequence(), kShortSequenceWidth);
+  const std::string last = ShortenedInside(letter.last_sequence(), kShortSequenceWidth);
+  return letter.first_sequence() == letter.last_sequence() ? first
+                                                           : absl::StrCat(first, "..", last);
+}
+
+// "retries exhausted" and so on, in the words of the policy.
+std::string Why(v1::DeadLetterCondition condition) {
+  switch (condition) {
+    case v1::DEAD_LETTER_CONDITION_RETRY_ATTEMPTS_EXHAUSTED:
+      return "retries exhausted";
+    case v1::DEAD_LETTER_CONDITION_RECORD_AGE_EXCEEDED:
+      return "too old";
+    case v1::DEAD_LETTER_CONDITION_RECORD_TOO_LARGE:
+      return "too large";
+    case v1::DEAD_LETTER_CONDITION_RECORD_UNREADABLE:
+      return "unreadable";
+    default:
+      return EnumName(condition);
+  }
+}
+
+std::string ErrorText(const v1::DeadLetter& letter) {
+  if (letter.error_type().empty()) return letter.error_message();
+  if (letter.error_message().empty()) return letter.error_type();
+  return absl::StrCat(letter.error_type(), ": ", letter.error_message());
+}
+
+void ShowRecord(const v1::RecordData& record, std::ostream& out) {
+  out << "\n" << Safe(record.sequence());
+  if (!record.partition_key().empty()) out << "  key " << Safe(record.partition_key());
+  if (record.has_arrival_time()) out << "  arrived " << TimeText(record.arrival_time());
+  out << "  " << SizeText(record.data().size());
+  if (IsPrintable(record.data())) {
+    out << "\n";
+    for (const auto line : absl::StrSplit(record.data(), '\n')) out << "  " << line << "\n";
+  } else {
+    out << ", in base64\n  " << absl::Base64Escape(record.data()) << "\n";
+  }
+}
+
+}  // namespace
+
+void ShowStreams(const v1::ListStreamsResponse& streams, std::ostream& out) {
+  Table table({"STREAM", "STATE", ">BATCH", ">RETRIES", "ITEM FAILURES", "BISECT", "SETS ASIDE",
+               ">MAX AGE", "CREATED"});
+  for (const v1::Stream& stream : streams.streams()) {
+    const v1::StreamConfig& config = stream.config();
+    table.AddRow({Safe(stream.name()), config.paused() ? "paused" : "active",
+                  absl::StrCat(config.batch_size()), Retries(config.maximum_retry_attempts()),
+                  OnOff(config.report_batch_item_failures()),
+                  OnOff(config.bisect_batch_on_failure()), EnumName(config.discard_scope()),
+                  config.maximum_record_age().seconds() < 0
+                      ? "none"
+                      : DurationText(config.maximum_record_age()),
+                  ShortTime(stream.create_time())});
+  }
+  table.Print(out);
+}
+
+void ShowStream(const v1::Stream& stream, std::ostream& out) {
+  std::vector<std::pair<std::string, std::string>> pairs = {
+      {"stream", Safe(stream.name())},
+      {"etag", Safe(stream.etag())},
+      {"created", TimeText(stream.create_time())},
+      {"updated", TimeText(stream.update_time())}};
+  for (auto& field : Fields(stream.config())) pairs.push_back(std::move(field));
+  ShowPairs(pairs, out);
+}
+
+void ShowShards(const v1::ListShardsResponse& shards, std::ostream& out) {
+  Table table(
+      {"SHARD", "STATUS", "OWNER", ">EPOCH", "CHECKPOINT", ">DELIVERY", ">ATTEMPTS", ">LOST"});
+  for (const v1::Shard& shard : shards.shards()) {
+    table.AddRow({Safe(shard.shard()), EnumName(shard.status()),
+                  ShortenedInside(shard.owner(), kIdWidth), absl::StrCat(shard.epoch()),
+                  ShortPosition(shard.checkpoint()), absl::StrCat(shard.delivery()),
+                  absl::StrCat(shard.attempts()), absl::StrCat(shard.lost_deliveries())});
+  }
+  table.Print(out);
+}
+
+void ShowShard(const v1::Shard& shard, std::ostream& out) {
+  const bool fresh = shard.cause() == v1::REDELIVERY_CAUSE_UNSPECIFIED;
+  ShowPairs({{"stream", Safe(shard.stream())},
+             {"shard", Safe(shard.shard())},
+             {"status", EnumName(shard.status())},
+             {"owner", Safe(shard.owner())},
+             {"epoch", absl::StrCat(shard.epoch())},
+             {"checkpoint", PositionText(shard.checkpoint())},
+             {"batch ends at", Safe(shard.end_sequence())},
+             {"delivery", absl::StrCat(shard.delivery())},
+             {"attempts", absl::StrCat(shard.attempts())},
+             {"lost deliveries", absl::StrCat(shard.lost_deliveries())},
+             {"redelivered for", fresh ? "" : EnumName(shard.cause())},
+             {"not before", TimeText(shard.not_before())},
+             {"parents", Safe(absl::StrJoin(shard.parents(), ", "))},
+             {"parents left", absl::StrCat(shard.parents_left())}},
+            out);
+}
+
+void ShowSeek(const v1::SeekShardResponse& seek, bool dry_run, std::ostream& out) {
+  Table table({"", "CHECKPOINT", "STATUS", "OWNER", ">EPOCH"});
+  const auto row = [&](const char* when, const v1::Shard& shard) {
+    table.AddRow({when, PositionText(shard.checkpoint()), EnumName(shard.status()),
+                  Safe(shard.owner()), absl::StrCat(shard.epoch())});
+  };
+  row("before", seek.before());
+  row(dry_run ? "would be" : "now", seek.after());
+  table.Print(out);
+}
+
+void ShowDeadLetters(const v1::ListDeadLettersResponse& letters, std::ostream& out) {
+  Table table({"ID", "SET ASIDE AT", "SHARD", "SEQUENCES", ">RECORDS", "WHY", ">TRIES", "ERROR"});
+  for (const v1::DeadLetter& letter : letters.dead_letters()) {
+    table.AddRow({Safe(letter.id()), ShortTime(letter.create_time()),
+                  ShortenedInside(letter.shard(), kIdWidth), Sequences(letter),
+                  absl::StrCat(letter.record_count()), Why(letter.condition()),
+                  absl::StrCat(letter.attempts()), Safe(ErrorText(letter))});
+  }
+  table.Print(out, kTerminalWidth);
+}
+
+void ShowDeadLetter(const v1::DeadLetter& letter, std::ostream& out) {
+  ShowPairs({{"dead letter", Safe(letter.id())},
+             {"stream", Safe(letter.stream())},
+             {"shard", Safe(letter.shard())},
+             {"first sequence", Safe(letter.first_sequence())},
+             {"last sequence", Safe(letter.last_sequence())},
+             {"records", absl::StrCat(letter.record_count())},
+             {"why", Why(letter.condition())},
+             {"tries", absl::StrCat(letter.attempts())},
+             {"error type", Safe(letter.error_type())},
+             {"error message", Safe(letter.error_message())},
+             {"set aside at", TimeText(letter.create_time())},
+             {"by worker", Safe(letter.worker())},
+             {"epoch", absl::StrCat(letter.epoch())},
+             {"delivery", absl::StrCat(letter.delivery())}},
+            out);
+  for (const v1::RecordData& record : letter.records()) ShowRecord(record, out);
+  if (const int missing = letter.record_count() - letter.records_size(); missing > 0) {
+    out << "\nThe data of " << missing << (missing == 1 ? " record" : " records")
+        << " was not kept; the source may still have it.\n";
+  }
+}
+
+void ShowJson(const google::protobuf::Message& message, std::ostream& out) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  // Fails only for an Any of a type that is not linked; there is none.
+  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
+  out << json;
+}
+
+}  // namespace lowmark::cli

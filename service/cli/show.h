@@ -1,0 +1,27 @@
+// Streams, shards and dead letters as an operator sees them: lists as tables, one
+// of them as lines of a name and a value.
+#ifndef LOWMARK_SERVICE_CLI_SHOW_H_
+#define LOWMARK_SERVICE_CLI_SHOW_H_
+
+#include <google/protobuf/message.h>
+
+#include <iosfwd>
+
+#include "lowmark/v1/admin.pb.h"
+
+namespace lowmark::cli {
+
+void ShowStreams(const v1::ListStreamsResponse& streams, std::ostream& out);
+void ShowStream(const v1::Stream& stream, std::ostream& out);
+void ShowShards(const v1::ListShardsResponse& shards, std::ostream& out);
+void ShowShard(const v1::Shard& shard, std::ostream& out);
+void ShowSeek(const v1::SeekShardResponse& seek, bool dry_run, std::ostream& out);
+void ShowDeadLetters(const v1::ListDeadLettersResponse& letters, std::ostream& out);
+void ShowDeadLetter(const v1::DeadLetter& letter, std::ostream& out);
+
+// Protobuf's JSON form with the contract's field names, all of them, indented.
+void ShowJson(const google::protobuf::Message& message, std::ostream& out);
+
+}  // namespace lowmark::cli
+
+#endif  // LOWMARK_SERVICE_CLI_SHOW_H_
