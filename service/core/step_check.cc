@@ -133,9 +133,9 @@ absl::Status CheckListed(const ShardState& state, const Policy& policy,
     return InvalidField(absl::StrCat("sequences[", i, "]"), sequences[i],
                         SequenceForm(policy.sequence_order));
   }
-  const absl::Status order = policy.sequence_order == SequenceOrder::kPositional
-                                 ? CheckDistinct(state, sequences)
-                                 : CheckAscending(sequences);
+  absl::Status order = policy.sequence_order == SequenceOrder::kPositional
+                           ? CheckDistinct(state, sequences)
+                           : CheckAscending(sequences);
   if (!order.ok()) return order;
   return CheckBatch(state, policy, sequences.front(), sequences.back(),
                     static_cast<int32_t>(sequences.size()));

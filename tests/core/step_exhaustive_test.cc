@@ -88,7 +88,7 @@ bool Agrees(const Policy& policy, const Trouble& trouble, int records,
 }
 
 // Every combination of the switches that decide about failures.
-std::vector<Policy> Policies(std::vector<int> lost_limits) {
+std::vector<Policy> Policies(const std::vector<int>& lost_limits) {
   std::vector<Policy> policies;
   for (int lost : lost_limits) {
     for (int retries : {-1, 0, 1, 2}) {

@@ -221,7 +221,7 @@ TEST(StepRandom, NoRecordIsPassedWhateverHappens) {
         FAIL() << "nothing to deliver, and not drained";
       } else {
         shard.Deliver([&](const std::vector<int>& batch) {
-          const Answer answer = script(batch);
+          Answer answer = script(batch);
           Account(policy, batch, answer, ledger);
           return answer;
         });
