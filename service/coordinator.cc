@@ -75,7 +75,7 @@ Coordinator::Coordinator(Store& store, Metrics& metrics, const CoordinatorOption
       metrics_(metrics),
       options_(options),
       handovers_(store, metrics, {options.balance_interval, options.session_ttl}),
-      leases_(store, metrics, options.threads),
+      leases_(store, metrics, {.threads = options.threads}),
       executor_(options.threads, kTaskLimit),
       committer_(store, metrics, options.committer),
       hints_(std::make_shared<Hints>()) {

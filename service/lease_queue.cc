@@ -13,9 +13,9 @@ absl::Duration Left(SteadyTime deadline) {
 
 }  // namespace
 
-LeaseQueue::LeaseQueue(Store& store, Metrics& metrics, int threads)
-    : store_(store), metrics_(metrics) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+LeaseQueue::LeaseQueue(Store& store, Metrics& metrics, const LeaseQueueOptions& options)
+    : store_(store), metrics_(metrics), options_(options) {
+  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
 LeaseQueue::~LeaseQueue() {
@@ -71,7 +71,7 @@ SteadyTime LeaseQueue::NextRetry() {
   // A spread is all that is wanted of this: a linear congruence will do.
   jitter_ = jitter_ * 6364136223846793005u + 1442695040888963407u;
   const double share = 0.5 + static_cast<double>(jitter_ >> 40) / (1 << 24);
-  return SteadyDeadline(kRetry * share);
+  return SteadyDeadline(options_.retry * share);
 }
 
 std::optional<LeaseQueue::Waiters::iterator> LeaseQueue::Take() {
@@ -116,10 +116,13 @@ std::optional<absl::StatusOr<LeaseGrant>> LeaseQueue::Try(Waiter& waiter) {
   if (left <= absl::ZeroDuration() && waiter.tried) return LeaseGrant();
   waiter.tried = true;
   LeaseCall call = waiter.call;
-  call.wait = std::max(left, absl::ZeroDuration());
+  // The worker counts as wanting shards while it waits, so that is never nothing.
+  call.wait = std::max(left, absl::Milliseconds(1));
   absl::StatusOr<LeaseGrant> grant = store_.LeaseShards(call);
   if (!grant.ok()) metrics_.CountStoreError("lease", grant.status());
-  if (grant.ok() && grant->leases.empty()) return std::nullopt;
+  // A new worker is not left to wait: it is to know its session's life, and
+  // whether to list the stream's shards, without which there are none to lease.
+  if (grant.ok() && grant->leases.empty() && !grant->opened) return std::nullopt;
   return grant;
 }
 

@@ -21,16 +21,19 @@
 
 namespace lowmark {
 
+struct LeaseQueueOptions {
+  // Calls that are tried at the same time.
+  int threads = 2;
+  // How often a waiting call is tried without a hint, on average.
+  absl::Duration retry = absl::Milliseconds(500);
+};
+
 // Thread-safe.
 class LeaseQueue {
  public:
-  // How often a waiting stream is tried without a hint, on average.
-  static constexpr absl::Duration kRetry = absl::Milliseconds(500);
-
   using Done = std::function<void(absl::StatusOr<LeaseGrant>)>;
 
-  // `threads` calls are tried at the same time.
-  LeaseQueue(Store& store, Metrics& metrics, int threads);
+  LeaseQueue(Store& store, Metrics& metrics, const LeaseQueueOptions& options);
   // Answers all that wait, empty-handed.
   ~LeaseQueue();
 
@@ -38,8 +41,9 @@ class LeaseQueue {
   LeaseQueue& operator=(const LeaseQueue&) = delete;
 
   // Tries the call at once, and again until call.wait is over, then answers it
-  // empty-handed. `done` is called exactly once, from a thread of the queue; it
-  // must not block. A call that is `cancelled` gets no lease any more.
+  // empty-handed; the one that opens its worker's session does not wait. `done` is called exactly
+  // once, from a thread of the queue; it must not block. A call that is `cancelled` gets no lease
+  // any more.
   void Wait(const LeaseCall& call, std::function<bool()> cancelled, Done done);
 
   // A shard of the stream (of any, when empty) may have become free.
@@ -72,6 +76,7 @@ class LeaseQueue {
 
   Store& store_;
   Metrics& metrics_;
+  const LeaseQueueOptions options_;
   Mutex mutex_;
   CondVar changed_;
   Waiters waiting_ LOWMARK_GUARDED_BY(mutex_);

@@ -131,6 +131,7 @@ struct LeaseGrant {
   Policy policy;
   std::string etag;
   bool elected = false;  // see SessionView
+  bool opened = false;   // whether this call opened the session
 };
 
 // A session after its renewal.

@@ -242,6 +242,7 @@ absl::StatusOr<LeaseGrant> MemoryStore::LeaseShards(const LeaseCall& call) {
     Session& session = found->second;
     if (session.ended) return SessionExpired(call.worker);
     if (opened) session.order = ++last_id_;
+    grant.opened = opened;
     session.capacity = call.capacity;
     session.expires = now + call.session_ttl;
     session.wanted = call.max_leases;
