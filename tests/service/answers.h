@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <functional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -54,12 +53,16 @@ class Answers {
   std::vector<T> answers_ LOWMARK_GUARDED_BY(mutex_);
 };
 
-// Whether the condition came to hold.
+// Whether the condition came to hold. For what nobody notifies of: it looks every
+// millisecond.
 inline bool Eventually(const std::function<bool()>& condition) {
   const SteadyTime deadline = SteadyDeadline(kPatience);
+  Mutex mutex;
+  CondVar never;
+  MutexLock lock(mutex);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    never.WaitFor(mutex, absl::Milliseconds(1));
   }
   return true;
 }
