@@ -83,8 +83,11 @@ OURS = ('service/', 'store/', 'worker/', 'tests/', 'lowmark/v1/')
 WIRING = ('service/main.cc', 'service/serve.h', 'service/serve.cc', 'worker/main.cc')
 
 
+PUBLIC_WORKER = re.compile(r'worker/(handler/)?[^/]+\.h|worker/source/[^/]+/[^/]+_source\.h')
+
+
 def is_public_worker_header(path):
-    return path.startswith('worker/') and path.count('/') == 1 and path.endswith('.h')
+    return PUBLIC_WORKER.fullmatch(path) is not None
 
 
 def may_include(path, name):

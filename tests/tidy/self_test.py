@@ -65,6 +65,8 @@ class IncludeTest(unittest.TestCase):
                      'service/process/mutex.h'):
             path = 'worker/worker.h'
             self.assertIn(('include', path, 1), found(include(path, name)))
+        for path in ('worker/handler/http.h', 'worker/source/file/file_source.h'):
+            self.assertIn(('include', path, 1), found(include(path, 'worker/internal/lease.h')))
         self.refused('worker/internal/lease.cc', 'service/coordinator.h')
         self.taken('worker/internal/lease.cc', 'lowmark/v1/coordinator.grpc.pb.h')
 
