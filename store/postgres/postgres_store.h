@@ -1,0 +1,110 @@
+// The store in PostgreSQL. See store.h for what it does, queries.h for how it locks,
+// and migrations/ for the schema.
+//
+//   PostgresOptions options;
+//   options.connection = "host=/run/postgresql dbname=lowmark";
+//   if (absl::Status s = Migrate(options); !s.ok()) return s;        // migrate.h
+//   if (absl::Status s = CheckDatabase(options); !s.ok()) return s;
+//   PostgresStore store(options);
+#ifndef LOWMARK_STORE_POSTGRES_POSTGRES_STORE_H_
+#define LOWMARK_STORE_POSTGRES_POSTGRES_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "service/process/mutex.h"
+#include "store/postgres/migrate.h"
+#include "store/postgres/options.h"
+#include "store/store.h"
+
+namespace pqxx {
+class transaction_base;
+}
+
+namespace lowmark {
+
+class ConnectionPool;
+class Listener;
+
+// Thread-safe. Needs no database to be made: until one is in reach every call is
+// UNAVAILABLE. A decision may be called more than once (see ShardUpdate), and must
+// not call the store.
+class PostgresStore : public Store {
+ public:
+  // `options` must be valid.
+  explicit PostgresStore(const PostgresOptions& options);
+  ~PostgresStore() override;
+  PostgresStore(const PostgresStore&) = delete;
+  PostgresStore& operator=(const PostgresStore&) = delete;
+
+  absl::StatusOr<Stream> CreateStream(const std::string& name, const Policy& policy) override;
+  absl::StatusOr<Stream> GetStream(const std::string& name) override;
+  absl::StatusOr<std::vector<Stream>> ListStreams(const std::string& after, int32_t limit) override;
+  absl::StatusOr<Stream> UpdateStream(
+      const std::string& name, const std::string& etag,
+      const std::function<absl::StatusOr<Policy>(const Policy&)>& change) override;
+  absl::Status DeleteStream(const std::string& name, const std::string& etag) override;
+
+  absl::StatusOr<int32_t> AddShards(const std::string& stream,
+                                    const std::vector<SourceShard>& shards) override;
+  absl::StatusOr<ShardRecord> GetShard(const std::string& stream,
+                                       const std::string& shard) override;
+  absl::StatusOr<std::vector<ShardRecord>> ListShards(const std::string& stream,
+                                                      const std::string& after,
+                                                      int32_t limit) override;
+  std::vector<absl::Status> UpdateShards(const std::string& stream,
+                                         std::vector<ShardUpdate>& updates) override;
+
+  absl::StatusOr<LeaseGrant> LeaseShards(const LeaseCall& call) override;
+  absl::StatusOr<SessionView> RenewSession(const std::string& stream, const std::string& worker,
+                                           absl::Duration ttl) override;
+  absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
+  absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
+  absl::StatusOr<std::vector<Shard>> ListLeases(const std::string& stream,
+                                                const std::string& worker, int32_t limit) override;
+
+  absl::StatusOr<std::vector<DeadLetter>> ListDeadLetters(const std::string& stream,
+                                                          const std::string& shard,
+                                                          int64_t after_id, int32_t limit) override;
+  absl::StatusOr<DeadLetter> GetDeadLetter(const std::string& stream, int64_t id) override;
+  absl::StatusOr<std::vector<ShardEvent>> ListEvents(const std::string& stream,
+                                                     const std::string& shard, int64_t after_id,
+                                                     int32_t limit) override;
+
+  absl::Status Check() override;
+  void WatchFreeShards(std::function<void(const std::string& stream)> on_free) override;
+
+ private:
+  // Updates of one call and where their statuses go; a part of a group.
+  struct Group;
+
+  // A policy and the etag it stands under.
+  struct KnownPolicy {
+    std::string etag;
+    Policy policy;
+  };
+  std::shared_ptr<const KnownPolicy> RecallPolicy(const std::string& stream);
+  // What a statement read of the stream: the policy's text is empty where the etag
+  // is the one that was recalled. INTERNAL where it cannot be read.
+  absl::StatusOr<std::shared_ptr<const KnownPolicy>> LearnPolicy(
+      const std::string& stream, const std::string& etag, const std::string& policy,
+      const std::shared_ptr<const KnownPolicy>& recalled);
+
+  void UpdateGroup(const Group& group);
+  absl::Status TryGroup(pqxx::transaction_base& transaction, const Group& group);
+
+  const PostgresOptions options_;
+  std::unique_ptr<ConnectionPool> pool_;
+  Mutex mutex_;
+  std::map<std::string, std::shared_ptr<const KnownPolicy>> policies_ LOWMARK_GUARDED_BY(mutex_);
+  std::unique_ptr<Listener> listener_;
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_STORE_POSTGRES_POSTGRES_STORE_H_
