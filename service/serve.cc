@@ -1,0 +1,114 @@
+#include "service/serve.h"
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "service/health.h"
+#include "service/metrics.h"
+#include "service/process/endpoint.h"
+#include "service/process/process_metrics.h"
+#include "service/process/shutdown.h"
+#include "store/postgres/migrate.h"
+#include "store/postgres/postgres_store.h"
+
+namespace lowmark {
+namespace {
+
+constexpr absl::Duration kHealthInterval = absl::Seconds(1);
+constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
+constexpr absl::Duration kLongestRetry = absl::Seconds(5);
+
+// Why the process is not ready, or OK; read by /readyz.
+class Readiness {
+ public:
+  static absl::Status Unready(absl::string_view why) { return absl::UnavailableError(why); }
+
+  void Set(absl::Status status) {
+    MutexLock lock(mutex_);
+    status_ = std::move(status);
+  }
+  absl::Status Get() {
+    MutexLock lock(mutex_);
+    return status_;
+  }
+
+ private:
+  Mutex mutex_;
+  absl::Status status_ LOWMARK_GUARDED_BY(mutex_) = Unready("starting");
+};
+
+// Makes the database ready, waiting for it as long as it takes; CANCELLED when
+// told to stop meanwhile. Any error but UNAVAILABLE is final.
+absl::Status PrepareDatabase(const ServeOptions& options, Shutdown& shutdown, Readiness& readiness,
+                             Logger& log) {
+  absl::Duration pause = kFirstRetry;
+  for (;;) {
+    absl::Status status = absl::OkStatus();
+    if (options.migrate) {
+      status = Migrate(options.postgres,
+                       [&](const std::string& notice) { log.Info(notice, {{"part", "migrate"}}); });
+    }
+    if (status.ok()) status = CheckDatabase(options.postgres);
+    if (status.code() != absl::StatusCode::kUnavailable) return status;
+    readiness.Set(Readiness::Unready(absl::StrCat("waiting for PostgreSQL: ", status.message())));
+    log.Warning("PostgreSQL cannot be used yet; trying again",
+                {{"error", status.message()}, {"retry_in", absl::FormatDuration(pause)}});
+    if (shutdown.Wait(pause)) return absl::CancelledError("stopped while waiting for PostgreSQL");
+    pause = std::min(pause * 2, kLongestRetry);
+  }
+}
+
+void NoteHealth(const absl::Status& status, Server& server, Readiness& readiness, Logger& log) {
+  server.SetServing(status.ok());
+  if (status.ok()) {
+    readiness.Set(absl::OkStatus());
+    log.Info("ready", {{"grpc", server.address()}});
+  } else {
+    readiness.Set(Readiness::Unready(absl::StrCat("PostgreSQL: ", status.message())));
+    log.Warning("not ready: PostgreSQL cannot be used", {{"error", status.message()}});
+  }
+}
+
+}  // namespace
+
+absl::Status Serve(const ServeOptions& options, Logger& log) {
+  Shutdown shutdown;
+  Readiness readiness;
+  auto registry = std::make_shared<prometheus::Registry>();
+  auto endpoint = Endpoint::Start({.listen = options.http_listen,
+                                   .metrics = {registry, std::make_shared<ProcessMetrics>()},
+                                   .ready = [&readiness] { return readiness.Get(); }});
+  if (!endpoint.ok()) return endpoint.status();
+  log.Info("serving /metrics, /livez and /readyz", {{"http", (*endpoint)->address()}});
+
+  const absl::Status prepared = PrepareDatabase(options, shutdown, readiness, log);
+  if (absl::IsCancelled(prepared)) return absl::OkStatus();
+  if (!prepared.ok()) return prepared;
+
+  Metrics metrics(*registry);
+  PostgresStore store(options.postgres);
+  Coordinator coordinator(store, metrics, options.coordinator);
+  auto server = Server::Start(coordinator, options.server);
+  if (!server.ok()) return server.status();
+  std::optional<HealthMonitor> health;
+  health.emplace(store, kHealthInterval,
+                 [&](const absl::Status& status) { NoteHealth(status, **server, readiness, log); });
+
+  shutdown.Wait();
+  log.Info("stopping: finishing calls in flight");
+  health.reset();
+  (*server)->SetServing(false);
+  readiness.Set(Readiness::Unready("stopping"));
+  absl::SleepFor(options.drain_delay);
+  coordinator.Drain();
+  (*server)->Shutdown(options.drain_timeout);
+  log.Info("stopped");
+  return absl::OkStatus();
+}
+
+}  // namespace lowmark

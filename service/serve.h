@@ -1,0 +1,37 @@
+// A coordinator process from start to stop.
+#ifndef LOWMARK_SERVICE_SERVE_H_
+#define LOWMARK_SERVICE_SERVE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "service/coordinator.h"
+#include "service/process/logging.h"
+#include "service/rpc/server.h"
+#include "store/postgres/options.h"
+
+namespace lowmark {
+
+struct ServeOptions {
+  PostgresOptions postgres;
+  CoordinatorOptions coordinator;
+  ServerOptions server;
+  // Where /metrics, /livez and /readyz are: HOST:PORT, port 0 for a free one.
+  std::string http_listen = "127.0.0.1:7071";
+  // Whether to bring the schema up to date; otherwise to wait until it is.
+  bool migrate = true;
+  // After the signal to stop, serve on for this long while saying "not ready":
+  // load balancers need a moment to see it.
+  absl::Duration drain_delay = absl::ZeroDuration();
+  // Then calls in flight may finish for this long.
+  absl::Duration drain_timeout = absl::Seconds(20);
+};
+
+// Serves until SIGTERM or SIGINT; waits for a database that is out of reach. An
+// error says why it could not start.
+absl::Status Serve(const ServeOptions& options, Logger& log);
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_SERVICE_SERVE_H_
