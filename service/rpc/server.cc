@@ -21,6 +21,8 @@ int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
 
+}  // namespace
+
 void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   // Without this a second server on the port would silently take half the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -35,8 +37,6 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Milliseconds(absl::Minutes(2)));
   builder.SetMaxReceiveMessageSize(kLargestMessage);
 }
-
-}  // namespace
 
 Server::Server(Coordinator& coordinator)
     : coordinator_service_(coordinator), admin_service_(coordinator) {}

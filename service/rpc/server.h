@@ -4,6 +4,7 @@
 #define LOWMARK_SERVICE_RPC_SERVER_H_
 
 #include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
 #include <memory>
 #include <string>
@@ -22,6 +23,9 @@ struct ServerOptions {
   // replicas that were added since. Longer than the longest long poll.
   absl::Duration connection_age = absl::Minutes(10);
 };
+
+// Sets the limits of a coordinator's server; the benchmark's baseline has the same.
+void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options);
 
 class Server {
  public:
