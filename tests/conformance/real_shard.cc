@@ -94,9 +94,15 @@ absl::Status RealShard::Create(const Policy& policy) {
   if (auto s = Call(*admin_, &v1::AdminService::Stub::CreateStream, request, response); !s.ok()) {
     return s;
   }
-  // The first call for leases opens the session that SyncShards asks for.
-  if (auto leases = TryLease(absl::Milliseconds(100)); !leases.ok()) return leases.status();
-  return SyncShard();
+  // The first call for leases opens the session that SyncShards asks for; it is
+  // answered at once, though on a busy machine not always in time.
+  const absl::Time deadline = absl::Now() + kPatience;
+  for (;;) {
+    if (auto leases = TryLease(absl::Seconds(1)); !leases.ok()) return leases.status();
+    absl::Status synced = SyncShard();
+    if (Reason(synced) != kSessionExpired || absl::Now() > deadline) return synced;
+    ++workers_;
+  }
 }
 
 absl::Status RealShard::SyncShard() {
