@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "service/process/deadlock_detection.h"
 #include "service/process/logging.h"
 #include "service/process/options.h"
 #include "service/serve.h"
@@ -97,6 +98,7 @@ int Run(bool migrate_only, const ServeOptions& serve, Logger& log) {
 }
 
 int Main(int argc, char** argv) {
+  DisableDeadlockDetection();
   Options options("lowmark-coordinator",
                   "Leases the shards of streams to workers and keeps their checkpoints in "
                   "PostgreSQL.",
