@@ -27,9 +27,9 @@ absl::StatusOr<NewShards> FindNew(const std::map<std::string, bool>& known,
   }
   for (const auto& [id, shard] : fresh) {
     for (const std::string& parent : shard->parents) {
-      if (auto s = CheckId("parent", parent); !s.ok()) return s;
+      if (auto s = CheckId("parents", parent); !s.ok()) return s;
       if (!known.contains(parent) && !fresh.contains(parent)) {
-        return InvalidField("parent", parent, "must be a known or listed shard");
+        return InvalidField("parents", parent, "must be a known or listed shard");
       }
     }
   }

@@ -222,7 +222,9 @@ absl::Status CheckMask(const google::protobuf::FieldMask& mask) {
   }
   if (mask.paths_size() == 1 && mask.paths(0) == "*") return absl::OkStatus();
   for (const std::string& path : mask.paths()) {
-    if (!google::protobuf::util::FieldMaskUtil::IsValidPath<v1::StreamConfig>(path)) {
+    // The library takes an empty path for the message itself.
+    if (path.empty() ||
+        !google::protobuf::util::FieldMaskUtil::IsValidPath<v1::StreamConfig>(path)) {
       return InvalidField("update_mask", path, "must name fields of config, or be \"*\"");
     }
   }
