@@ -46,7 +46,7 @@ std::string Retries(int32_t attempts) { return attempts < 0 ? "forever" : absl::
 
 // A position short enough for a table.
 std::string ShortPosition(const v1::Position& position) {
-  const std::string text = PositionText(position);
+  std::string text = PositionText(position);
   const size_t space = text.find(' ');
   if (space == std::string::npos) return text;
   return absl::StrCat(text.substr(0, space + 1),

@@ -12,7 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "service/cli/text.h"
-#include "service/process/options.h"
+#include "service/process/spelling.h"
 
 namespace lowmark::cli {
 namespace {

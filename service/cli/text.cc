@@ -86,13 +86,13 @@ std::string Safe(absl::string_view text) {
 }
 
 std::string Shortened(absl::string_view text, size_t width) {
-  const std::string safe = Safe(text);
+  std::string safe = Safe(text);
   if (Width(safe) <= width) return safe;
   return safe.substr(0, Offset(safe, width - 1)) + kEllipsis;
 }
 
 std::string ShortenedInside(absl::string_view text, size_t width) {
-  const std::string safe = Safe(text);
+  std::string safe = Safe(text);
   const size_t length = Width(safe);
   if (length <= width) return safe;
   const size_t tail = (width - 1) / 2;

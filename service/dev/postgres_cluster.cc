@@ -1,9 +1,7 @@
 #include "service/dev/postgres_cluster.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +17,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "service/dev/process_handle.h"
 
 namespace lowmark {
 namespace {
@@ -53,54 +52,6 @@ absl::StatusOr<std::string> MakeTemporaryDirectory(const std::string& prefix) {
   std::string path = fs::temp_directory_path(error).string() + "/" + prefix + "-XXXXXX";
   if (error || mkdtemp(path.data()) == nullptr) return Errno("make the directory", path);
   return path;
-}
-
-// A process seen once, as a handle that stays with it whoever gets its pid next.
-class ProcessHandle {
- public:
-  explicit ProcessHandle(pid_t pid) : fd_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))) {}
-  ~ProcessHandle() {
-    if (fd_ >= 0) close(fd_);
-  }
-  ProcessHandle(ProcessHandle&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-
-  void Kill() {
-    if (fd_ >= 0) syscall(SYS_pidfd_send_signal, fd_, SIGKILL, nullptr, 0);
-  }
-  bool AwaitExit(SteadyTime deadline) {
-    if (fd_ < 0) return true;
-    while (true) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-      pollfd poll_fd = {fd_, POLLIN, 0};
-      const int64_t wait = std::max<int64_t>(left.count(), 0);
-      const int ready = poll(&poll_fd, 1, static_cast<int>(std::min<int64_t>(wait, 60'000)));
-      if (ready > 0) return true;
-      if (ready == 0 && wait == 0) return false;
-    }
-  }
-
- private:
-  int fd_;
-};
-
-std::vector<ProcessHandle> Children(pid_t parent) {
-  std::vector<ProcessHandle> children;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("/proc", error)) {
-    pid_t pid = 0;
-    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
-    // "pid (name) state ppid ...", where the name may hold anything.
-    const std::string stat = ReadFile(entry.path() / "stat");
-    const size_t name_end = stat.rfind(')');
-    if (name_end == std::string::npos) continue;
-    const std::vector<std::string> fields = absl::StrSplit(stat.substr(name_end + 1), ' ');
-    pid_t ppid = 0;
-    if (fields.size() > 2 && absl::SimpleAtoi(fields[2], &ppid) && ppid == parent) {
-      children.emplace_back(pid);
-    }
-  }
-  return children;
 }
 
 // A value of a connection string.
@@ -342,12 +293,11 @@ absl::Status PostgresCluster::Kill() {
   if (!running()) return absl::OkStatus();
   // Stopped, it cannot start another process while they are counted.
   server_->Signal(SIGSTOP);
-  std::vector<ProcessHandle> children = Children(server_->pid());
+  std::vector<ProcessHandle> children = ProcessHandle::ChildrenOf(server_->pid());
   server_->Kill();
   for (ProcessHandle& child : children) child.Kill();
-  const SteadyTime deadline = SteadyDeadline(options_.timeout);
   for (ProcessHandle& child : children) {
-    if (!child.AwaitExit(deadline)) {
+    if (!child.AwaitExit(options_.timeout)) {
       return absl::DeadlineExceededError("a process of PostgreSQL does not end");
     }
   }

@@ -1,13 +1,8 @@
 #include "service/process/options.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
-#include <limits>
-#include <numeric>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -17,6 +12,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "service/process/option_file.h"
+#include "service/process/spelling.h"
 #include "service/process/version.h"
 
 namespace lowmark {
@@ -56,14 +53,6 @@ class HelpFormatter : public CLI::Formatter {
     return footer.empty() ? "" : footer + "\n";
   }
 };
-
-std::string Quoted(absl::string_view value) {
-  std::string text;
-  for (const unsigned char c : value.substr(0, 80)) text.push_back(c < 32 || c == 127 ? '?' : c);
-  return absl::StrCat("\"", text, value.size() > 80 ? "..." : "", "\"");
-}
-
-std::string Key(absl::string_view name) { return absl::StrReplaceAll(name, {{"_", "-"}}); }
 
 // Of "output,o": "output", and "-o,--output" as CLI11 wants it.
 std::string LongName(const std::string& name) { return name.substr(0, name.find(',')); }
@@ -105,20 +94,6 @@ absl::Status Set(CLI::Option& option, const std::vector<std::string>& values,
   return absl::OkStatus();
 }
 
-int EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<int> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 0; i < a.size(); ++i) {
-    int diagonal = std::exchange(row[0], static_cast<int>(i) + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const int replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
 // CLI11 takes the nearest number for one that does not fit.
 template <typename Integer>
 CLI::Validator WholeNumber() {
@@ -132,22 +107,6 @@ CLI::Validator WholeNumber() {
 }
 
 }  // namespace
-
-std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {
-  std::string nearest;
-  int distance = static_cast<int>(word.size() / 3) + 2;
-  for (const std::string& candidate : candidates) {
-    if (const int d = EditDistance(word, candidate); d < distance) {
-      distance = d;
-      nearest = candidate;
-    }
-  }
-  // Or it is cut short.
-  for (const std::string& candidate : candidates) {
-    if (nearest.empty() && word.size() > 2 && absl::StartsWith(candidate, word)) return candidate;
-  }
-  return nearest;
-}
 
 std::string EnvironmentName(const std::string& option) {
   return absl::StrCat("LOWMARK_", absl::AsciiStrToUpper(absl::StrReplaceAll(option, {{"-", "_"}})));
@@ -333,14 +292,14 @@ absl::Status Options::Resolve(const std::vector<CLI::App*>& commands) {
     return true;
   };
 
-  FileValues file;
+  OptionFile file;
   for (const Entry& entry : entries_) {
     if (!applies(entry) || entry.name != "config") continue;
     if (entry.option->count() == 0) {
       if (auto set = from_environment(entry); !set.ok()) return set.status();
     }
     if (config_.empty()) continue;
-    auto read = ReadFile(config_);
+    auto read = ReadOptionFile(config_, FileOptions());
     if (!read.ok()) return read.status();
     file = *std::move(read);
   }
@@ -362,59 +321,13 @@ absl::Status Options::Resolve(const std::vector<CLI::App*>& commands) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Options::FileValues> Options::ReadFile(const std::string& path) const {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) {
-    return Wrong(absl::StrCat("there is no file ", path, ": --config must name a YAML file"));
-  }
-  YAML::Node root;
-  try {
-    root = YAML::LoadFile(path);
-  } catch (const YAML::BadFile&) {
-    return Wrong(absl::StrCat("cannot read ", path, ": check its permissions"));
-  } catch (const YAML::ParserException& e) {
-    return Wrong(absl::StrCat(path, ":", e.mark.line + 1, ": not YAML: ", e.msg));
-  }
-  FileValues values;
-  if (root.IsNull()) return values;
-  if (!root.IsMap())
-    return Wrong(absl::StrCat(path, ": must hold lines of the form `option: value`"));
-  for (const auto& item : root) {
-    const int line = item.first.Mark().line + 1;
-    const std::string at = absl::StrCat(path, ":", line, ": ");
-    const std::string key = item.first.IsScalar() ? item.first.Scalar() : "";
-    const std::string name = Key(key);
-    if (!Knows(name)) {
-      const std::string nearest = NearestKey(name);
-      return Wrong(absl::StrCat(at, "unknown option ", Quoted(key),
-                                nearest.empty() ? "" : ": did you mean " + nearest + "?"));
-    }
-    FileValue value = {{}, line};
-    if (item.second.IsScalar()) value.values.push_back(item.second.Scalar());
-    if (item.second.IsSequence()) {
-      for (const auto& part : item.second) {
-        if (part.IsScalar()) value.values.push_back(part.Scalar());
-      }
-    }
-    if (value.values.empty() || value.values.size() < item.second.size()) {
-      return Wrong(absl::StrCat(at, key, " must have a value, or a list of values"));
-    }
-    if (!values.emplace(name, value).second) return Wrong(absl::StrCat(at, key, " stands twice"));
-  }
-  return values;
-}
-
-bool Options::Knows(const std::string& name) const {
-  return std::any_of(entries_.begin(), entries_.end(),
-                     [&](const Entry& entry) { return entry.name == name && name != "config"; });
-}
-
-std::string Options::NearestKey(const std::string& key) const {
+// The names of all options that a file can have.
+std::vector<std::string> Options::FileOptions() const {
   std::vector<std::string> names;
   for (const Entry& entry : entries_) {
     if (entry.name != "config") names.push_back(entry.name);
   }
-  return Nearest(key, names);
+  return names;
 }
 
 // What is wrong with a command line, and what to do.
@@ -442,7 +355,7 @@ std::string Options::Explain(const CLI::ParseError& error, const CLI::App& comma
     return absl::StrCat(given.empty() ? "a command is needed" : "unknown command " + Quoted(given),
                         ": one of ", absl::StrJoin(commands, ", "));
   }
-  const std::string what = error.what();
+  std::string what = error.what();
   for (const CLI::Option* option : command.get_options()) {
     const std::string& name = option->get_name();
     if (absl::StartsWith(what, name + ":") || absl::StrContains(what, name + " = ")) {

@@ -25,12 +25,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <iosfwd>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace lowmark {
@@ -88,20 +87,11 @@ class Options {
     // Comes after the checks that callers of Add give, which say more.
     std::optional<CLI::Validator> last_check = std::nullopt;
   };
-  // What a file says of an option.
-  struct FileValue {
-    std::vector<std::string> values;
-    int line;
-  };
-  using FileValues = std::map<std::string, FileValue>;
-
   CLI::Option* Register(CLI::App& command, const std::string& name, CLI::Option* option,
                         const std::string& type_name);
   std::vector<CLI::App*> ParsedCommands();
   absl::Status Resolve(const std::vector<CLI::App*>& commands);
-  absl::StatusOr<FileValues> ReadFile(const std::string& path) const;
-  bool Knows(const std::string& name) const;
-  std::string NearestKey(const std::string& key) const;
+  std::vector<std::string> FileOptions() const;
   std::string Explain(const CLI::ParseError& error, const CLI::App& command) const;
 
   CLI::App app_;
@@ -115,10 +105,6 @@ CLI::Validator OneOf(const std::vector<std::string>& words);
 
 // "LOWMARK_SESSION_TTL" for "session-ttl".
 std::string EnvironmentName(const std::string& option);
-
-// The candidate that `word` is most likely a misspelling of; empty where none is
-// close.
-std::string Nearest(const std::string& word, const std::vector<std::string>& candidates);
 
 }  // namespace lowmark
 

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -13,6 +11,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "service/dev/process_handle.h"
 
 namespace lowmark {
 namespace {
@@ -139,16 +138,6 @@ TEST(ChildProcess, TerminateKillsWhatIgnoresSigterm) {
   EXPECT_EQ((*child)->Kill().signal, SIGKILL);
 }
 
-// Whether the process ends in time.
-bool Ends(pid_t pid) {
-  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (fd < 0) return true;
-  pollfd poll_fd = {fd, POLLIN, 0};
-  const bool ended = poll(&poll_fd, 1, 30'000) == 1;
-  close(fd);
-  return ended;
-}
-
 TEST(ChildProcess, TakesItsGroupAlong) {
   ProcessOptions options = Shell("sleep 3600 & echo $!; wait");
   options.out = Output::Pipe();
@@ -158,7 +147,7 @@ TEST(ChildProcess, TakesItsGroupAlong) {
   ASSERT_TRUE(absl::SimpleAtoi(*(*child)->ReadLine(kLong), &grandchild));
   (*child)->Signal(SIGTERM);
   ASSERT_TRUE((*child)->Wait(kLong));
-  EXPECT_TRUE(Ends(grandchild));
+  EXPECT_TRUE(ProcessHandle(grandchild).AwaitExit(absl::Seconds(60)));
 }
 
 TEST(ChildProcess, DiesWithItsParent) {
@@ -169,7 +158,7 @@ TEST(ChildProcess, DiesWithItsParent) {
   pid_t grandchild = 0;
   ASSERT_TRUE(absl::SimpleAtoi(*(*parent)->ReadLine(kLong), &grandchild));
   (*parent)->Signal(SIGKILL);
-  EXPECT_TRUE(Ends(grandchild));
+  EXPECT_TRUE(ProcessHandle(grandchild).AwaitExit(absl::Seconds(60)));
 }
 
 TEST(ChildProcess, OutlivesTheThreadThatStartedIt) {

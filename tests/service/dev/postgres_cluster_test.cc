@@ -2,9 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -12,6 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "service/dev/process_handle.h"
 
 namespace lowmark {
 namespace {
@@ -51,15 +50,6 @@ std::string Query(const PostgresCluster& cluster, const std::string& sql) {
   return result.ok() ? *result : result.status().ToString();
 }
 
-bool Ends(pid_t pid) {
-  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (fd < 0) return true;
-  pollfd poll_fd = {fd, POLLIN, 0};
-  const bool ended = poll(&poll_fd, 1, 60'000) == 1;
-  close(fd);
-  return ended;
-}
-
 TEST(PostgresCluster, ServesAndLeavesNothingBehind) {
   auto cluster = Started({});
   ASSERT_NE(cluster, nullptr);
@@ -74,7 +64,7 @@ TEST(PostgresCluster, ServesAndLeavesNothingBehind) {
   const pid_t pid = cluster->pid();
   const fs::path directory = fs::path(cluster->log_path()).parent_path();
   cluster.reset();
-  EXPECT_TRUE(Ends(pid));
+  EXPECT_TRUE(ProcessHandle(pid).AwaitExit(absl::Seconds(60)));
   EXPECT_FALSE(fs::exists(directory));
 }
 
@@ -89,7 +79,7 @@ TEST(PostgresCluster, KeepsItsDataThroughACrash) {
 
   ASSERT_TRUE(cluster->Kill().ok());
   EXPECT_FALSE(cluster->running());
-  EXPECT_TRUE(Ends(writer));
+  EXPECT_TRUE(ProcessHandle(writer).AwaitExit(absl::Seconds(60)));
   EXPECT_FALSE(cluster->Query("postgres", "SELECT 1").ok());
   EXPECT_TRUE(cluster->Kill().ok());
 
@@ -210,7 +200,7 @@ TEST(PostgresCluster, EndsWithItsParentAndStartsAgain) {
   pid_t server = 0;
   ASSERT_TRUE(absl::SimpleAtoi(*line, &server));
   (*parent)->Signal(SIGKILL);
-  EXPECT_TRUE(Ends(server));
+  EXPECT_TRUE(ProcessHandle(server).AwaitExit(absl::Seconds(60)));
   auto cluster = Started({.directory = directory.path()});
   ASSERT_NE(cluster, nullptr);
   EXPECT_EQ(Query(*cluster, "SELECT 1"), "1");

@@ -106,6 +106,7 @@ TEST(Logger, ThreadsDoNotMixLines) {
   std::ostringstream stream;
   Logger log({.format = LogFormat::kJson, .stream = &stream});
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
       for (int j = 0; j < 100; ++j) log.Info("line", {{"thread", i}, {"line", j}});

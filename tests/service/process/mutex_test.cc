@@ -34,6 +34,7 @@ class Counter {
 TEST(Mutex, ThreadsExcludeEachOther) {
   Counter counter;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int j = 0; j < 1000; ++j) counter.Add();
@@ -44,19 +45,22 @@ TEST(Mutex, ThreadsExcludeEachOther) {
   EXPECT_FALSE(counter.AwaitCount(4001, absl::Milliseconds(1)));
 }
 
+// Takes the mutex and gives it back; false where another has it.
+bool TryOnce(Mutex& mutex) {
+  if (!mutex.TryLock()) return false;
+  mutex.Unlock();
+  return true;
+}
+
 TEST(Mutex, TryLockFailsWhileAnotherHoldsIt) {
   Mutex mutex;
   bool taken = true;
   {
     MutexLock lock(mutex);
-    std::thread([&] {
-      taken = mutex.TryLock();
-      if (taken) mutex.Unlock();
-    }).join();
+    std::thread([&] { taken = TryOnce(mutex); }).join();
   }
   EXPECT_FALSE(taken);
-  ASSERT_TRUE(mutex.TryLock());
-  mutex.Unlock();
+  EXPECT_TRUE(TryOnce(mutex));
 }
 
 TEST(CondVar, WaitsNotAtAllForATimeThatHasPassed) {

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "service/process/spelling.h"
 
 namespace lowmark {
 namespace {
@@ -36,7 +37,7 @@ class OptionsTest : public testing::Test {
     variables_.push_back(name);
   }
   std::string File(const std::string& text) {
-    const std::string path = directory_ + "/lowmark.yaml";
+    std::string path = directory_ + "/lowmark.yaml";
     std::ofstream(path) << text;
     return path;
   }
@@ -60,6 +61,7 @@ class OptionsTest : public testing::Test {
     options.AddConfig(migrate);
     arguments.insert(arguments.begin(), "lowmark-test");
     std::vector<const char*> argv;
+    argv.reserve(arguments.size());
     for (const std::string& argument : arguments) argv.push_back(argument.c_str());
     std::ostringstream out_stream, err_stream;
     const auto exit =

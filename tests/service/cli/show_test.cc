@@ -1,0 +1,195 @@
+// What `lowmark` shows: to a person, and to a program.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/service/cli/cli_fixture.h"
+
+namespace lowmark {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// A raw string without the newline that it starts with.
+std::string Text(const std::string& raw) { return raw.substr(1); }
+
+// What a person sees.
+
+TEST_F(CliTest, ListsStreams) {
+  EXPECT_EQ(Run({"streams", "list"}), 0) << err;
+  EXPECT_EQ(out, Text(R"(
+STREAM              STATE   BATCH  RETRIES  ITEM FAILURES  BISECT  SETS ASIDE  MAX AGE  CREATED
+orders              active    100       10  on             on      record         none  2026-01-31T12:00:00Z
+payments.eu-west-1  paused   1000  forever  off            off     batch           24h  2026-01-31T12:00:00Z
+)"));
+  EXPECT_THAT(err, IsEmpty());
+}
+
+TEST_F(CliTest, ShowsAStream) {
+  EXPECT_EQ(Run({"streams", "get", "orders"}), 0) << err;
+  EXPECT_EQ(out, Text(R"(
+stream                      orders
+etag                        e1
+created                     2026-01-31T12:00:00Z
+updated                     2026-02-01T08:30:00.250Z
+batch_size                  100
+maximum_batching_window     0s
+maximum_batch_bytes         6291456
+starting_position           TRIM_HORIZON
+report_batch_item_failures  true
+bisect_batch_on_failure     true
+maximum_retry_attempts      10
+maximum_record_age          -1s
+discard_scope               record
+retry_backoff.initial       200ms
+retry_backoff.multiplier    2
+retry_backoff.maximum       1m
+retry_backoff.jitter        0.2
+maximum_lost_deliveries     3
+handler_timeout             1m
+handoff_timeout             30s
+sequence_order              numeric
+paused                      false
+)"));
+}
+
+TEST_F(CliTest, ListsShards) {
+  EXPECT_EQ(Run({"shards", "list", "orders"}), 0) << err;
+  EXPECT_EQ(out, Text(R"(
+SHARD                 STATUS   OWNER        EPOCH  CHECKPOINT                  DELIVERY  ATTEMPTS  LOST
+shard-0               leased   worker-7f9c     12  AT 4                              57         2     1
+shardId-000000000001  free     -                3  AFTER 4959033827…136588898         9         0     0
+shardId-000000000002  waiting  -                0  TRIM_HORIZON                       0         0     0
+)"));
+}
+
+TEST_F(CliTest, ShowsAShard) {
+  EXPECT_EQ(Run({"shards", "get", "orders", "shard-0"}), 0) << err;
+  EXPECT_EQ(out, Text(R"(
+stream           orders
+shard            shard-0
+status           leased
+owner            worker-7f9c
+epoch            12
+checkpoint       AT 4
+batch ends at    10
+delivery         57
+attempts         2
+lost deliveries  1
+redelivered for  retry
+not before       2026-01-31T12:00:01Z
+parents          -
+parents left     0
+)"));
+}
+
+TEST_F(CliTest, ListsDeadLettersWithinATerminalsWidth) {
+  EXPECT_EQ(Run({"dead-letters", "list", "orders"}), 0) << err;
+  EXPECT_EQ(out, Text(R"(
+ID  SET ASIDE AT          SHARD                 SEQUENCES     RECORDS  WHY                TRIES  ERROR
+17  2026-01-31T12:00:00Z  shard-0               4..6                3  retries exhausted     11  ValueError: cannot par…
+18  2026-01-31T12:00:05Z  shardId-000000000001  495903…88898        1  too large              0  -
+)"));
+  EXPECT_EQ(Run({"dead-letters", "list", "orders", "--shard", "shardId-000000000001"}), 0);
+  EXPECT_THAT(out, Not(HasSubstr("17  ")));
+}
+
+TEST_F(CliTest, ShowsADeadLetterWithItsRecords) {
+  EXPECT_EQ(Run({"dead-letters", "get", "orders", "17"}), 0) << err;
+  // What a handler says cannot steer the terminal.
+  EXPECT_EQ(out, Text(R"(
+dead letter     17
+stream          orders
+shard           shard-0
+first sequence  4
+last sequence   6
+records         3
+why             retries exhausted
+tries           11
+error type      ValueError
+error message   cannot parse price\nTraceback: \x1b[31m...
+set aside at    2026-01-31T12:00:00Z
+by worker       worker-7f9c
+epoch           12
+delivery        56
+
+4  key customer-1  arrived 2026-01-31T11:59:58.123Z  16 bytes
+  {"price": "n/a"}
+
+5  key \xff  7 bytes, in base64
+  AP8bWzMxbQ==
+
+The data of 1 record was not kept; the source may still have it.
+)"));
+}
+
+TEST_F(CliTest, SaysThatAListIsEmpty) {
+  server.streams = {{"empty", v1::Stream()}};
+  server.shards.clear();
+  server.dead_letters.clear();
+  EXPECT_EQ(Run({"shards", "list", "empty"}), 0);
+  EXPECT_THAT(out, IsEmpty());
+  EXPECT_EQ(err, "There are no shards in empty; a worker adds those its source has.\n");
+  EXPECT_EQ(Run({"dead-letters", "list", "empty"}), 0);
+  EXPECT_EQ(err, "There are no dead letters in empty.\n");
+  server.streams.clear();
+  EXPECT_EQ(Run({"streams", "list"}), 0);
+  EXPECT_EQ(err, "There are no streams.\n");
+  EXPECT_EQ(Run({"streams", "list", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out)["streams"].size(), 0u);
+  EXPECT_THAT(err, IsEmpty());
+}
+
+// What a program sees.
+
+TEST_F(CliTest, PrintsProtobufJson) {
+  EXPECT_EQ(Run({"shards", "get", "orders", "shardId-000000000001", "-o", "json"}), 0) << err;
+  EXPECT_EQ(out, Text(R"(
+{
+ "stream": "orders",
+ "shard": "shardId-000000000001",
+ "status": "SHARD_STATUS_FREE",
+ "owner": "",
+ "epoch": "3",
+ "checkpoint": {
+  "after_sequence": "49590338271490256608559692538361571095921575989136588898"
+ },
+ "end_sequence": "",
+ "delivery": "9",
+ "attempts": 0,
+ "lost_deliveries": 0,
+ "parents": [],
+ "parents_left": 0,
+ "cause": "REDELIVERY_CAUSE_UNSPECIFIED"
+}
+)"));
+}
+
+TEST_F(CliTest, EveryCommandSpeaksJson) {
+  const std::vector<std::vector<std::string>> commands = {
+      {"streams", "list"},
+      {"streams", "get", "orders"},
+      {"streams", "create", "new"},
+      {"streams", "update", "orders", "--set", "batch_size=5"},
+      {"streams", "delete", "new"},
+      {"shards", "list", "orders"},
+      {"shards", "seek", "orders", "shard-0", "latest", "--reason", "x"},
+      {"dead-letters", "list", "orders"},
+      {"dead-letters", "get", "orders", "17"}};
+  for (std::vector<std::string> command : commands) {
+    command.insert(command.end(), {"--output", "json"});
+    EXPECT_EQ(Run(command), 0) << err;
+    EXPECT_TRUE(nlohmann::json::accept(out)) << out;
+    EXPECT_THAT(err, IsEmpty());
+  }
+  EXPECT_EQ(Run({"dead-letters", "get", "orders", "17", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out)["records"][1]["data"], "AP8bWzMxbQ==");
+  EXPECT_EQ(Run({"dead-letters", "list", "orders", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out)["dead_letters"][0]["first_sequence"], "4");
+}
+
+}  // namespace
+}  // namespace lowmark
