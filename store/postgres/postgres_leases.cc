@@ -155,8 +155,8 @@ absl::StatusOr<LeaseGrant> PostgresStore::LeaseShards(const LeaseCall& call) {
         grant.elected = *row[6].c_str() == 't';
         const Probe probe{ToInt(row[0]), ToInt(row[3]) > call.held, *row[4].c_str() == 't',
                           *row[5].c_str() == 't', ToTime(row[7])};
-        const bool opened = *session[0][0].c_str() == 't';
-        if (opened) transaction.exec_params(sql::kPruneSessions, probe.stream_id);
+        grant.opened = *session[0][0].c_str() == 't';
+        if (grant.opened) transaction.exec_params(sql::kPruneSessions, probe.stream_id);
         if (probe.holds_more) {
           RepeatLeases(transaction, call, probe, grant);
           return absl::OkStatus();

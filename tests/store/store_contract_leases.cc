@@ -58,6 +58,12 @@ TEST_P(StoreContract, NoneFreeIsAnEmptyAnswer) {
   EXPECT_TRUE(grant->elected);
 }
 
+TEST_P(StoreContract, SaysWhichCallOpenedTheSession) {
+  EXPECT_TRUE(store().LeaseShards(Call("w", 1))->opened);
+  EXPECT_FALSE(store().LeaseShards(Call("w", 1))->opened);
+  EXPECT_TRUE(store().LeaseShards(Call("v", 1))->opened);
+}
+
 TEST_P(StoreContract, AWorkerCountsAsWantingWhileItWaits) {
   ASSERT_TRUE(store().LeaseShards(Call("w", 3)).ok());
   EXPECT_EQ(Loads(store())["w"].wanted, 3);
