@@ -1,0 +1,139 @@
+#include "worker/internal/coordinator_client.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "service/rpc/status.h"
+
+namespace lowmark {
+namespace {
+
+// Retries only what never reached a server or may be repeated; the call's
+// deadline bounds them, and the worker's own retries come after it.
+constexpr char kServiceConfig[] = R"({
+  "loadBalancingConfig": [{"round_robin": {}}],
+  "methodConfig": [{
+    "name": [{"service": "lowmark.v1.CoordinatorService"}],
+    "retryPolicy": {
+      "maxAttempts": 3, "initialBackoff": "0.1s", "maxBackoff": "1s",
+      "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]
+    }
+  }]
+})";
+
+constexpr int kKeepaliveMs = 20000;
+constexpr int kKeepaliveTimeoutMs = 5000;
+constexpr int kReconnectMs = 5000;
+// Leases come in one message; a stream's config goes along with each.
+constexpr int kMaxReceiveBytes = 16 << 20;
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetServiceConfigJSON(kServiceConfig);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMs);
+  // Connections are not shared with other channels of the process, whose cancelled
+  // or stuck calls would be felt here.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  return grpc::CreateCustomChannel(GrpcTarget(address), grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+}  // namespace
+
+std::string GrpcTarget(const std::string& address) {
+  for (const char* scheme : {"dns:", "unix:", "unix-abstract:", "ipv4:", "ipv6:", "xds:"}) {
+    if (absl::StartsWith(address, scheme)) return address;
+  }
+  return absl::StrCat("dns:///", address);
+}
+
+template <typename Request, typename Response>
+struct CoordinatorClient::Call {
+  std::shared_ptr<grpc::ClientContext> context = std::make_shared<grpc::ClientContext>();
+  Request request;
+  Response response;
+  Callback<Response> callback;
+};
+
+CoordinatorClient::CoordinatorClient(const std::string& address, EventLoop& loop)
+    : loop_(loop), stub_(v1::CoordinatorService::NewStub(MakeChannel(address))) {}
+
+CoordinatorClient::~CoordinatorClient() {
+  MutexLock lock(mutex_);
+  for (const auto& context : running_) context->TryCancel();
+  while (!running_.empty()) finished_.Wait(mutex_);
+}
+
+template <typename Request, typename Response, typename Start>
+CoordinatorClient::Cancel CoordinatorClient::Run(const Request& request, absl::Duration timeout,
+                                                 Callback<Response> callback, const Start& start) {
+  auto call = std::make_shared<Call<Request, Response>>();
+  call->request = request;
+  call->callback = std::move(callback);
+  call->context->set_deadline(std::chrono::system_clock::now() +
+                              absl::ToChronoMilliseconds(timeout));
+  {
+    MutexLock lock(mutex_);
+    running_.insert(call->context);
+  }
+  start(call.get(), [this, call](const grpc::Status& status) {
+    absl::StatusOr<Response> answer(std::move(call->response));
+    if (!status.ok()) answer = FromGrpc(status);
+    loop_.Post([call, answer = std::move(answer)]() mutable { call->callback(std::move(answer)); });
+    Finished(call->context);
+  });
+  return [context = call->context] { context->TryCancel(); };
+}
+
+void CoordinatorClient::Finished(const std::shared_ptr<grpc::ClientContext>& context) {
+  MutexLock lock(mutex_);
+  running_.erase(context);
+  finished_.NotifyAll();
+}
+
+CoordinatorClient::Cancel CoordinatorClient::LeaseShard(const v1::LeaseShardRequest& request,
+                                                        absl::Duration timeout,
+                                                        Callback<v1::LeaseShardResponse> callback) {
+  return Run(request, timeout, std::move(callback), [this](auto* call, auto done) {
+    stub_->async()->LeaseShard(call->context.get(), &call->request, &call->response, done);
+  });
+}
+
+CoordinatorClient::Cancel CoordinatorClient::ReportBatch(
+    const v1::ReportBatchRequest& request, absl::Duration timeout,
+    Callback<v1::ReportBatchResponse> callback) {
+  return Run(request, timeout, std::move(callback), [this](auto* call, auto done) {
+    stub_->async()->ReportBatch(call->context.get(), &call->request, &call->response, done);
+  });
+}
+
+CoordinatorClient::Cancel CoordinatorClient::Heartbeat(const v1::HeartbeatRequest& request,
+                                                       absl::Duration timeout,
+                                                       Callback<v1::HeartbeatResponse> callback) {
+  return Run(request, timeout, std::move(callback), [this](auto* call, auto done) {
+    stub_->async()->Heartbeat(call->context.get(), &call->request, &call->response, done);
+  });
+}
+
+CoordinatorClient::Cancel CoordinatorClient::ReleaseShard(
+    const v1::ReleaseShardRequest& request, absl::Duration timeout,
+    Callback<v1::ReleaseShardResponse> callback) {
+  return Run(request, timeout, std::move(callback), [this](auto* call, auto done) {
+    stub_->async()->ReleaseShard(call->context.get(), &call->request, &call->response, done);
+  });
+}
+
+CoordinatorClient::Cancel CoordinatorClient::SyncShards(const v1::SyncShardsRequest& request,
+                                                        absl::Duration timeout,
+                                                        Callback<v1::SyncShardsResponse> callback) {
+  return Run(request, timeout, std::move(callback), [this](auto* call, auto done) {
+    stub_->async()->SyncShards(call->context.get(), &call->request, &call->response, done);
+  });
+}
+
+}  // namespace lowmark

@@ -1,0 +1,68 @@
+// The coordinator as a worker sees it: calls that do not block, whose answers
+// come back on the worker's loop.
+#ifndef LOWMARK_WORKER_INTERNAL_COORDINATOR_CLIENT_H_
+#define LOWMARK_WORKER_INTERNAL_COORDINATOR_CLIENT_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "lowmark/v1/coordinator.grpc.pb.h"
+#include "service/process/mutex.h"
+#include "worker/internal/event_loop.h"
+
+namespace lowmark {
+
+// The gRPC target for a coordinator's address: "dns:///" is put before
+// "host:port", so that every address of the name is used; anything that names
+// its scheme stays as it is.
+std::string GrpcTarget(const std::string& address);
+
+// Used on the loop only.
+class CoordinatorClient {
+ public:
+  template <typename Response>
+  using Callback = std::function<void(absl::StatusOr<Response>)>;
+  // Ends a call early; its callback still comes, with CANCELLED unless the answer
+  // was there first.
+  using Cancel = std::function<void()>;
+
+  CoordinatorClient(const std::string& address, EventLoop& loop);
+  // Ends all calls and waits for them; their callbacks are posted to the loop.
+  ~CoordinatorClient();
+
+  // `callback` runs on the loop exactly once, unless the loop ends first. Errors
+  // have their reason (Reason in service/core/error.h).
+  Cancel LeaseShard(const v1::LeaseShardRequest& request, absl::Duration timeout,
+                    Callback<v1::LeaseShardResponse> callback);
+  Cancel ReportBatch(const v1::ReportBatchRequest& request, absl::Duration timeout,
+                     Callback<v1::ReportBatchResponse> callback);
+  Cancel Heartbeat(const v1::HeartbeatRequest& request, absl::Duration timeout,
+                   Callback<v1::HeartbeatResponse> callback);
+  Cancel ReleaseShard(const v1::ReleaseShardRequest& request, absl::Duration timeout,
+                      Callback<v1::ReleaseShardResponse> callback);
+  Cancel SyncShards(const v1::SyncShardsRequest& request, absl::Duration timeout,
+                    Callback<v1::SyncShardsResponse> callback);
+
+ private:
+  template <typename Request, typename Response>
+  struct Call;
+  template <typename Request, typename Response, typename Start>
+  Cancel Run(const Request& request, absl::Duration timeout, Callback<Response> callback,
+             const Start& start);
+  void Finished(const std::shared_ptr<grpc::ClientContext>& context);
+
+  EventLoop& loop_;
+  std::unique_ptr<v1::CoordinatorService::Stub> stub_;
+  Mutex mutex_;
+  CondVar finished_;
+  std::set<std::shared_ptr<grpc::ClientContext>> running_ LOWMARK_GUARDED_BY(mutex_);
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_WORKER_INTERNAL_COORDINATOR_CLIENT_H_

@@ -1,0 +1,82 @@
+#include "worker/internal/read_buffer.h"
+
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace lowmark {
+
+bool ReadBuffer::Align(const Position& start) {
+  if (start == start_) return true;
+  const bool at = start.kind == Position::Kind::kAt;
+  if (at || start.kind == Position::Kind::kAfter) {
+    for (size_t i = 0; i < read_.records.size(); ++i) {
+      if (read_.records[i].record.sequence != start.sequence) continue;
+      for (size_t drop = at ? i : i + 1; drop > 0; --drop) DropFirst();
+      start_ = start;
+      return true;
+    }
+  }
+  start_ = start;
+  Clear();
+  return false;
+}
+
+void ReadBuffer::Clear() {
+  read_ = ReadAhead();
+  last_.clear();
+  bytes_ = 0;
+  records_behind_ = -1;
+}
+
+absl::Status ReadBuffer::Append(ReadResult result, const std::string& end_sequence,
+                                SequenceOrder order, absl::Time now) {
+  if (auto s = CheckOrder(result, order); !s.ok()) return s;
+  if (read_.records.empty() && !result.records.empty()) read_.first_read = now;
+  if (!result.records.empty()) last_ = result.records.back().record.sequence;
+  for (SourceRecord& record : result.records) {
+    bytes_ += static_cast<int64_t>(record.record.data.size());
+    read_.records.push_back(std::move(record));
+  }
+  read_.state = result.state;
+  read_.end_sequence = end_sequence;
+  records_behind_ = result.records_behind;
+  return absl::OkStatus();
+}
+
+void ReadBuffer::StopWaiting() {
+  if (read_.state == ReadResult::State::kMore) read_.state = ReadResult::State::kUpToDate;
+}
+
+absl::Status ReadBuffer::CheckOrder(const ReadResult& result, SequenceOrder order) const {
+  const std::string* before = last_.empty() ? nullptr : &last_;
+  for (const SourceRecord& record : result.records) {
+    const std::string& sequence = record.record.sequence;
+    if (!IsSequence(sequence, order)) {
+      return absl::FailedPreconditionError(absl::StrCat("the source gave sequence number \"",
+                                                        absl::CHexEscape(sequence), "\", which ",
+                                                        SequenceForm(order)));
+    }
+    const bool numeric = order == SequenceOrder::kNumeric;
+    if (before == nullptr ? numeric && !start_.Includes(sequence)
+                          : (numeric ? CompareNumeric(*before, sequence) >= 0
+                                     : *before == sequence)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the source gave sequence number ", sequence, " after ",
+                       before == nullptr ? start_.ToString() : *before));
+    }
+    before = &sequence;
+  }
+  return absl::OkStatus();
+}
+
+void ReadBuffer::DropFirst() {
+  bytes_ -= static_cast<int64_t>(read_.records.front().record.data.size());
+  read_.records.pop_front();
+  // What is left was read with or after it; a window counts from its own start.
+  if (read_.records.empty()) read_.first_read = absl::InfiniteFuture();
+}
+
+}  // namespace lowmark

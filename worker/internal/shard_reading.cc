@@ -1,0 +1,174 @@
+#include "worker/internal/shard_reading.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+
+namespace lowmark {
+namespace {
+
+// The first pause after a shard had nothing new.
+constexpr absl::Duration kShortestIdle = absl::Milliseconds(10);
+// How much is read ahead, in batches.
+constexpr int kBatchesAhead = 2;
+
+}  // namespace
+
+struct ShardReading::Outcome {
+  uint64_t generation = 0;
+  std::shared_ptr<ShardReader> reader;
+  std::string end_sequence;
+  absl::StatusOr<ReadResult> result;
+};
+
+ShardReading::ShardReading(WorkerContext& context, std::string shard, Position start,
+                           std::function<void()> on_change)
+    : context_(context),
+      shard_(std::move(shard)),
+      on_change_(std::move(on_change)),
+      buffer_(std::move(start)),
+      idle_(std::min(kShortestIdle, context.options.poll_interval), context.options.poll_interval),
+      trouble_(context.options.retry_initial, context.options.retry_maximum) {}
+
+ShardReading::~ShardReading() { Stop(); }
+
+const SourceRecord* ShardReading::oldest() const {
+  return buffer_.read().records.empty() ? nullptr : &buffer_.read().records.front();
+}
+
+int64_t ShardReading::waiting() const {
+  return buffer_.records() + std::max<int64_t>(0, buffer_.records_behind());
+}
+
+void ShardReading::MoveTo(const Position& start) {
+  if (!buffer_.Align(start)) {
+    ++generation_;
+    reader_.reset();
+  }
+  Account();
+}
+
+void ShardReading::Demand(const ReadDemand& demand) {
+  demand_ = demand;
+  if (stopped_ || reading_ || pausing_ || Enough()) return;
+  Read();
+}
+
+void ShardReading::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  on_change_ = nullptr;
+  context_.loop->Cancel(timer_);
+  context_.buffered_bytes -= accounted_;
+  accounted_ = 0;
+}
+
+bool ShardReading::Enough() const {
+  const ReadAhead& read = buffer_.read();
+  if (read.state == ReadResult::State::kShardEnd) return true;
+  if (demand_.needed) return false;
+  return context_.buffered_bytes >= context_.options.read_ahead_bytes ||
+         buffer_.records() >= int64_t{kBatchesAhead} * demand_.batch_size ||
+         buffer_.bytes() >= kBatchesAhead * demand_.batch_bytes;
+}
+
+void ShardReading::Read() {
+  reading_ = true;
+  ReadLimits limits;
+  limits.end_sequence = demand_.end_sequence;
+  const bool bounded = !limits.end_sequence.empty();
+  const int64_t records =
+      (bounded ? Policy::kLargestBatch : int64_t{kBatchesAhead} * demand_.batch_size) -
+      buffer_.records();
+  limits.max_records =
+      static_cast<int32_t>(std::clamp<int64_t>(records, 1, Policy::kLargestBatch));
+  limits.max_bytes = std::clamp<int64_t>(kBatchesAhead * demand_.batch_bytes - buffer_.bytes(),
+                                         int64_t{1} << 20, demand_.batch_bytes + (1 << 20));
+  // The thread keeps the source and the loop alive, not this: the shard may be
+  // lost meanwhile.
+  context_.source_pool.Submit([self = weak_from_this(), loop = context_.loop,
+                               source = context_.source, shard = shard_, start = buffer_.next(),
+                               reader = reader_, generation = generation_, limits]() mutable {
+    Outcome outcome{generation, std::move(reader), limits.end_sequence, ReadResult()};
+    if (!outcome.reader) {
+      auto opened = source->Open(shard, start);
+      if (opened.ok()) {
+        outcome.reader = *std::move(opened);
+      } else {
+        outcome.result = opened.status();
+      }
+    }
+    if (outcome.reader) outcome.result = outcome.reader->Read(limits);
+    loop->Post([self, outcome = std::make_shared<Outcome>(std::move(outcome))] {
+      if (auto reading = self.lock()) reading->OnRead(std::move(*outcome));
+    });
+  });
+}
+
+void ShardReading::OnRead(Outcome outcome) {
+  reading_ = false;
+  if (stopped_) return;
+  if (outcome.generation != generation_) {
+    Demand(demand_);
+    return;
+  }
+  reader_ = std::move(outcome.reader);
+  absl::Status status = outcome.result.status();
+  bool fresh = false;
+  if (status.ok()) {
+    fresh = !outcome.result->records.empty();
+    status = buffer_.Append(*std::move(outcome.result), outcome.end_sequence, demand_.order,
+                            absl::Now());
+    // The reader is past what was refused.
+    if (!status.ok()) reader_.reset();
+  }
+  if (!status.ok()) {
+    OnError(status);
+  } else {
+    if (trouble_.attempts() > 0) {
+      context_.log.Info("shard can be read again",
+                        {{"stream", context_.options.stream}, {"shard", shard_}});
+      last_error_.clear();
+    }
+    trouble_.Reset();
+    if (fresh) idle_.Reset();
+    if (buffer_.read().state == ReadResult::State::kUpToDate) {
+      PauseFor(idle_.Next(context_.random));
+    }
+  }
+  Account();
+  // The owner decides what it needs now, and demands it.
+  if (on_change_) on_change_();
+}
+
+void ShardReading::OnError(const absl::Status& error) {
+  const bool passing = absl::IsUnavailable(error);
+  context_.metrics.CountSourceError(passing);
+  buffer_.StopWaiting();
+  PauseFor(trouble_.Next(context_.random));
+  // Said once for each error, not for each try.
+  if (error.ToString() == last_error_) return;
+  last_error_ = error.ToString();
+  context_.log.Warning(passing ? "source has trouble, reading is tried again"
+                               : "shard cannot be read, reading is tried again",
+                       {{"stream", context_.options.stream}, {"shard", shard_}, {"error", error}});
+}
+
+void ShardReading::PauseFor(absl::Duration pause) {
+  pausing_ = true;
+  timer_ = context_.loop->After(pause, [self = weak_from_this()] {
+    auto reading = self.lock();
+    if (!reading) return;
+    reading->timer_ = 0;
+    reading->pausing_ = false;
+    reading->Demand(reading->demand_);
+  });
+}
+
+void ShardReading::Account() {
+  context_.buffered_bytes += buffer_.bytes() - accounted_;
+  accounted_ = buffer_.bytes();
+}
+
+}  // namespace lowmark

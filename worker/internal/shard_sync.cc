@@ -1,0 +1,178 @@
+#include "worker/internal/shard_sync.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "service/core/error.h"
+
+namespace lowmark {
+namespace {
+
+constexpr size_t kMostShards = 10000;
+// A list that did not change is told again after this, should the coordinator
+// have forgotten it (a stream that was deleted and made anew).
+constexpr absl::Duration kTellAgain = absl::Minutes(1);
+
+}  // namespace
+
+std::vector<std::vector<ListedShard>> SyncOrder(const std::vector<ListedShard>& shards,
+                                                size_t most) {
+  std::unordered_map<std::string, const ListedShard*> listed;
+  for (const ListedShard& shard : shards) listed.emplace(shard.shard, &shard);
+
+  // Depth first, parents before children, without recursion. A shard that is its
+  // own ancestor comes where it is met; the coordinator says what is wrong.
+  std::vector<ListedShard> ordered;
+  std::unordered_map<std::string, bool> placed;  // false while its parents are placed
+  for (const ListedShard& first : shards) {
+    std::vector<const ListedShard*> path = {&first};
+    while (!path.empty()) {
+      const ListedShard& shard = *path.back();
+      if (placed.emplace(shard.shard, false).second) {
+        for (const std::string& parent : shard.parents) {
+          auto found = listed.find(parent);
+          if (found != listed.end() && !placed.count(parent)) path.push_back(found->second);
+        }
+        continue;
+      }
+      path.pop_back();
+      if (std::exchange(placed[shard.shard], true)) continue;
+      ListedShard kept{shard.shard, {}};
+      for (const std::string& parent : shard.parents) {
+        if (listed.count(parent)) kept.parents.push_back(parent);
+      }
+      ordered.push_back(std::move(kept));
+    }
+  }
+
+  std::vector<std::vector<ListedShard>> calls;
+  for (size_t i = 0; i < ordered.size(); ++i) {
+    if (i % most == 0) calls.emplace_back();
+    calls.back().push_back(std::move(ordered[i]));
+  }
+  return calls;
+}
+
+ShardSync::ShardSync(WorkerContext& context, std::function<void()> session_expired)
+    : context_(context),
+      session_expired_(std::move(session_expired)),
+      pause_(context.options.retry_initial, context.options.retry_maximum) {}
+
+ShardSync::~ShardSync() { Stop(); }
+
+void ShardSync::Begin(const std::string& worker) {
+  Stop();
+  worker_ = worker;
+  current_ = std::make_shared<bool>(true);
+}
+
+void ShardSync::Elect(bool elected) {
+  elected_ = elected;
+  if (elected_ && current_ && !busy_ && timer_ == 0) List();
+}
+
+void ShardSync::Stop() {
+  context_.loop->Cancel(timer_);
+  current_.reset();
+  elected_ = false;
+  busy_ = false;
+  told_.clear();
+  told_at_ = SteadyTime::min();
+  calls_.clear();
+  pause_.Reset();
+}
+
+void ShardSync::List() {
+  busy_ = true;
+  context_.source_pool.Submit([this, wanted = std::weak_ptr<bool>(current_), loop = context_.loop,
+                               source = context_.source] {
+    auto shards = source->ListShards();
+    loop->Post([this, wanted, shards = std::move(shards)]() mutable {
+      if (wanted.lock()) OnListed(std::move(shards));
+    });
+  });
+}
+
+void ShardSync::OnListed(absl::StatusOr<std::vector<ListedShard>> shards) {
+  if (!shards.ok()) {
+    context_.metrics.CountSourceError(absl::IsUnavailable(shards.status()));
+    if (pause_.attempts() == 0) {
+      context_.log.Warning("source's shards cannot be listed, tried again",
+                           {{"stream", context_.options.stream}, {"error", shards.status()}});
+    }
+    Again(pause_.Next(context_.random));
+    return;
+  }
+  listed_ = *std::move(shards);
+  std::sort(listed_.begin(), listed_.end(),
+            [](const ListedShard& a, const ListedShard& b) { return a.shard < b.shard; });
+  const auto again = told_at_ == SteadyTime::min()
+                         ? SteadyTime::min()
+                         : told_at_ + absl::ToChronoNanoseconds(kTellAgain);
+  if (listed_.empty() || (listed_ == told_ && std::chrono::steady_clock::now() < again)) {
+    pause_.Reset();
+    Again(context_.options.sync_interval);
+    return;
+  }
+  calls_ = SyncOrder(listed_, kMostShards);
+  std::reverse(calls_.begin(), calls_.end());
+  Send();
+}
+
+void ShardSync::Send() {
+  v1::SyncShardsRequest request;
+  request.set_stream(context_.options.stream);
+  request.set_worker(worker_);
+  for (const ListedShard& shard : calls_.back()) {
+    v1::SourceShard* proto = request.add_shards();
+    proto->set_shard(shard.shard);
+    for (const std::string& parent : shard.parents) proto->add_parents(parent);
+  }
+  context_.client.SyncShards(
+      request, context_.options.call_timeout,
+      [this, wanted = std::weak_ptr<bool>(current_)](
+          const absl::StatusOr<v1::SyncShardsResponse>& answer) {
+        if (wanted.lock()) OnSent(answer.status(), answer.ok() ? answer->added() : 0);
+      });
+}
+
+void ShardSync::OnSent(const absl::Status& error, int32_t added) {
+  if (!error.ok()) {
+    const std::string reason = Reason(error);
+    context_.metrics.CountCallError("SyncShards", reason);
+    if (reason == kSessionExpired) {
+      session_expired_();
+      return;
+    }
+    if (pause_.attempts() == 0) {
+      context_.log.Warning("coordinator does not take the source's shards, tried again",
+                           {{"stream", context_.options.stream}, {"error", error}});
+    }
+    Again(pause_.Next(context_.random));
+    return;
+  }
+  if (added > 0) {
+    context_.log.Info("shards found in the source",
+                      {{"stream", context_.options.stream}, {"added", added}});
+  }
+  calls_.pop_back();
+  if (!calls_.empty()) {
+    Send();
+    return;
+  }
+  pause_.Reset();
+  told_ = listed_;
+  told_at_ = std::chrono::steady_clock::now();
+  Again(context_.options.sync_interval);
+}
+
+void ShardSync::Again(absl::Duration pause) {
+  busy_ = false;
+  timer_ = context_.loop->After(pause, [this] {
+    timer_ = 0;
+    if (elected_) List();
+  });
+}
+
+}  // namespace lowmark

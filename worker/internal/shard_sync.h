@@ -1,0 +1,59 @@
+// Tells the coordinator which shards the source has, while this worker is the
+// one that was asked to.
+#ifndef LOWMARK_WORKER_INTERNAL_SHARD_SYNC_H_
+#define LOWMARK_WORKER_INTERNAL_SHARD_SYNC_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "worker/internal/context.h"
+#include "worker/internal/retry_pause.h"
+
+namespace lowmark {
+
+// The list in calls of at most `most` shards, parents before their children or
+// beside them. Parents that are not listed are left out, and so are repeats.
+std::vector<std::vector<ListedShard>> SyncOrder(const std::vector<ListedShard>& shards,
+                                                size_t most);
+
+// Used on the loop only.
+class ShardSync {
+ public:
+  ShardSync(WorkerContext& context, std::function<void()> session_expired);
+  ~ShardSync();
+
+  // A session was opened, for which nothing is known to be told.
+  void Begin(const std::string& worker);
+  // What the coordinator said last: whether this worker is to do it.
+  void Elect(bool elected);
+  void Stop();
+
+ private:
+  struct Shared;
+
+  void List();
+  void OnListed(absl::StatusOr<std::vector<ListedShard>> shards);
+  void Send();
+  void OnSent(const absl::Status& error, int32_t added);
+  void Again(absl::Duration pause);
+
+  WorkerContext& context_;
+  const std::function<void()> session_expired_;
+  // Answers find out by this whether they are still wanted.
+  std::shared_ptr<bool> current_;
+  std::string worker_;
+  bool elected_ = false;
+  bool busy_ = false;
+  EventLoop::TimerId timer_ = 0;
+  RetryPause pause_;
+  std::vector<ListedShard> listed_;
+  std::vector<ListedShard> told_;
+  SteadyTime told_at_ = SteadyTime::min();
+  std::vector<std::vector<ListedShard>> calls_;  // to be sent, the next one last
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_WORKER_INTERNAL_SHARD_SYNC_H_
