@@ -29,6 +29,9 @@ absl::Status WorkerOptions::Validate() const {
   if (!IsToken(stream)) {
     return InvalidField("stream", stream, "must match [A-Za-z0-9._:-]{1,128}");
   }
+  if (log_format != "console" && log_format != "json") {
+    return InvalidField("log_format", log_format, "must be console or json");
+  }
   const absl::Duration ms = absl::Milliseconds(1);
   for (const absl::Status& status : {
            CheckRange("max_leases", max_leases, 1, 100000),

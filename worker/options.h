@@ -48,6 +48,9 @@ struct WorkerOptions {
   // unhealthy (Worker::healthy): its shard can only go on in another process.
   absl::Duration overrun_limit = absl::Minutes(5);
 
+  // How log lines on standard error look: "console" or "json".
+  std::string log_format = "console";
+
   // INVALID_ARGUMENT naming field, value and what is allowed.
   absl::Status Validate() const;
 };

@@ -4,6 +4,7 @@ namespace lowmark {
 
 void EventLoop::Post(std::function<void()> function) {
   MutexLock lock(mutex_);
+  if (closed_) return;
   posted_.push_back(std::move(function));
   posted_changed_.NotifyOne();
 }
@@ -32,6 +33,18 @@ void EventLoop::Run() {
       if (quit_) return;
     }
   }
+}
+
+void EventLoop::Close() {
+  std::deque<std::function<void()>> forgotten;
+  {
+    MutexLock lock(mutex_);
+    closed_ = true;
+    forgotten.swap(posted_);
+  }
+  // What they hold may cancel timers as it goes.
+  Timers timers = std::exchange(timers_, {});
+  times_.clear();
 }
 
 void EventLoop::RunDueTimers() {

@@ -19,8 +19,7 @@ class EventLoop {
   // Names a timer; 0 names none.
   using TimerId = uint64_t;
 
-  // Runs `function` on the loop, after what was posted before. Thread safe. After
-  // Run has returned nothing is run any more.
+  // Runs `function` on the loop, after what was posted before. Thread safe.
   void Post(std::function<void()> function);
 
   // Runs `function` on the loop at `time` or soon after. On the loop only.
@@ -33,6 +32,8 @@ class EventLoop {
 
   // Runs what is posted until Quit. The calling thread is the loop's.
   void Run();
+  // Forgets everything that was to be run, and will be. After Run has returned.
+  void Close();
   // Makes Run return after the function that calls it. On the loop only.
   void Quit() { quit_ = true; }
 
@@ -46,6 +47,7 @@ class EventLoop {
   Mutex mutex_;
   CondVar posted_changed_;
   std::deque<std::function<void()>> posted_ LOWMARK_GUARDED_BY(mutex_);
+  bool closed_ LOWMARK_GUARDED_BY(mutex_) = false;
 
   // Touched on the loop alone.
   Timers timers_;

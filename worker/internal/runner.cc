@@ -60,6 +60,7 @@ absl::Status Runner::Run() {
   client_.reset();
   const bool returned = handlers_.Shutdown(kAbortTime);
   source_pool_.Shutdown(kAbortTime);
+  loop_->Close();
   ready_ = false;
   if (unfinished == 0 && returned) return absl::OkStatus();
   return absl::DeadlineExceededError(
@@ -94,8 +95,10 @@ void Runner::OnSessionExpired() {
   loop_->Cancel(lease_timer_);
   beating_ = false;
   if (cancel_lease_) cancel_lease_();
-  leasing_ = false;
+  // Nothing is leased for the session that is over while its shards go.
+  leasing_ = true;
   LoseAll(kSessionExpired);
+  leasing_ = false;
   if (stopping_) {
     FinishIfDone();
   } else {

@@ -1,0 +1,81 @@
+#include "worker/handler/exec.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "service/core/error.h"
+#include "worker/handler/answer.h"
+#include "worker/handler/event.h"
+#include "worker/internal/child.h"
+
+namespace lowmark {
+namespace {
+
+constexpr int kCannotExecute = 126;
+constexpr int kNotFound = 127;
+
+HandlerResult ExitResult(const ChildEnd& end, const Batch& batch) {
+  if (end.code == 0) {
+    if (!batch.report_batch_item_failures) return HandlerResult::Success();
+    return ParseAnswer(end.output, Sequences(batch));
+  }
+  const std::string said(absl::StripAsciiWhitespace(end.error_tail));
+  const std::string message =
+      absl::StrCat("exit code ", end.code, said.empty() ? "" : ": ", said);
+  if (end.code == kCannotExecute || end.code == kNotFound) {
+    return HandlerResult::NotRun("CannotStart", message);
+  }
+  return HandlerResult::Raised("ExitCode", message);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<ExecHandler>> ExecHandler::Create(const std::string& command) {
+  if (absl::StripAsciiWhitespace(command).empty()) {
+    return InvalidField("handler_command", command, "must be a command line");
+  }
+  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) return absl::UnavailableError(absl::StrCat("eventfd: ", strerror(errno)));
+  return std::shared_ptr<ExecHandler>(new ExecHandler(command, fd));
+}
+
+ExecHandler::ExecHandler(std::string command, int abort_fd)
+    : command_(std::move(command)), abort_fd_(abort_fd) {}
+
+ExecHandler::~ExecHandler() { close(abort_fd_); }
+
+HandlerResult ExecHandler::Process(const Batch& batch) {
+  const ChildEnd end = RunChild(command_, EventJson(batch), batch.deadline, abort_fd_);
+  switch (end.kind) {
+    case ChildEnd::Kind::kExited:
+      return ExitResult(end, batch);
+    case ChildEnd::Kind::kNotStarted:
+      return HandlerResult::NotRun("CannotStart", end.problem);
+    case ChildEnd::Kind::kSignalled:
+      return HandlerResult::Raised(
+          "Signal", absl::StrCat("killed by signal ", end.code, ": ", end.error_tail));
+    case ChildEnd::Kind::kTimedOut:
+      return HandlerResult::Raised("Timeout", absl::StrCat("the program was killed at its deadline",
+                                                           end.error_tail.empty() ? "" : ": ",
+                                                           end.error_tail));
+    case ChildEnd::Kind::kTooMuchOutput:
+      return HandlerResult::Raised("AnswerTooLarge", end.problem);
+    case ChildEnd::Kind::kAborted:
+      return HandlerResult::Raised("Aborted", "the worker stopped");
+  }
+  return HandlerResult::Raised("Internal", "unknown end of a program");
+}
+
+void ExecHandler::Abort() {
+  const uint64_t one = 1;
+  // Fails only where it is readable already.
+  [[maybe_unused]] const ssize_t written = write(abort_fd_, &one, sizeof one);
+}
+
+}  // namespace lowmark

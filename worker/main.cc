@@ -1,0 +1,185 @@
+// lowmark-worker: processes a stream's records with a handler in any language.
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "service/core/error.h"
+#include "service/process/endpoint.h"
+#include "service/process/logging.h"
+#include "service/process/options.h"
+#include "service/process/process_metrics.h"
+#include "service/process/shutdown.h"
+#include "worker/handler/exec.h"
+#include "worker/handler/http.h"
+#include "worker/internal/runner.h"
+#include "worker/source/file/file_source.h"
+
+namespace lowmark {
+namespace {
+
+constexpr char kExample[] =
+    "lowmark-worker --coordinator localhost:7411 --stream orders \\\n"
+    "    --source-path /var/spool/orders --handler exec --handler-command ./process-orders";
+// How often it is looked whether the worker can still do its work.
+constexpr absl::Duration kHealthInterval = absl::Seconds(5);
+constexpr int kStuck = 70;  // EX_SOFTWARE
+
+struct Flags {
+  WorkerOptions worker;
+  std::string source = "file";
+  FileSourceOptions file;
+  std::string handler = "exec";
+  std::string handler_command;
+  std::string handler_url;
+  std::string http_listen = "127.0.0.1:0";
+  std::string log_level = "info";
+};
+
+void Declare(Options& options, Flags& flags) {
+  CLI::App& app = options.app();
+  WorkerOptions& worker = flags.worker;
+  options.Add(app, "coordinator", worker.coordinator, "Coordinator's address, host:port")
+      ->group("Work");
+  options.Require(app, "coordinator");
+  options.Add(app, "stream", worker.stream, "Stream to process")->group("Work");
+  options.Require(app, "stream");
+  options.Add(app, "max-leases", worker.max_leases, "Shards held at most")
+      ->check(Range(1, 100000))
+      ->group("Work");
+  options.Add(app, "capacity", worker.capacity, "Weight when shards are shared out among workers")
+      ->check(Range(1, 1000000))
+      ->group("Work");
+  options.Add(app, "threads", worker.threads, "Batches processed at a time")
+      ->check(Range(1, 1000))
+      ->group("Work");
+  options.Add(app, "source-threads", worker.source_threads, "Reads of the source at a time")
+      ->check(Range(1, 1000))
+      ->group("Work");
+  options.Add(app, "grace", worker.grace, "Time for batches in processing after SIGTERM")
+      ->group("Work");
+
+  options.Add(app, "source", flags.source, "Where records are")
+      ->check(OneOf({"file"}))
+      ->group("Source");
+  options.Add(app, "source-path", flags.file.directory,
+              "Directory with a file SHARD.jsonl for each shard, a JSON text a line")
+      ->group("Source");
+  options.Require(app, "source-path");
+  options.Add(app, "source-key-field", flags.file.key_field,
+              "Member of each line that is its partition key")
+      ->group("Source");
+  options.Add(app, "source-time-field", flags.file.time_field,
+              "Member of each line that is its arrival time, RFC 3339 or seconds since 1970")
+      ->group("Source");
+  options.Add(app, "sync-interval", worker.sync_interval, "How often new shards are looked for")
+      ->group("Source");
+  options.Add(app, "poll-interval", worker.poll_interval,
+              "How long a shard without new records is left alone at most")
+      ->group("Source");
+
+  options.Add(app, "handler", flags.handler, "What processes batches")
+      ->check(OneOf({"exec", "http"}))
+      ->group("Handler");
+  options.Add(app, "handler-command", flags.handler_command,
+              "For exec: command line run for each batch; event on stdin, answer on stdout")
+      ->group("Handler");
+  options.Add(app, "handler-url", flags.handler_url,
+              "For http: where events are POSTed; without a path, that of a Lambda function")
+      ->group("Handler");
+
+  options.Add(app, "http-listen", flags.http_listen,
+              "Address of /metrics, /livez and /readyz; port 0 takes a free one")
+      ->group("Process");
+  options.Add(app, "log-format", worker.log_format, "Log lines for people or machines")
+      ->check(OneOf({"console", "json"}))
+      ->group("Process");
+  options.Add(app, "log-level", flags.log_level, "Log lines below are left out")
+      ->check(OneOf({"debug", "info", "warning", "error"}))
+      ->group("Process");
+  options.AddConfig(app);
+}
+
+absl::StatusOr<std::shared_ptr<Handler>> MakeHandler(const Flags& flags) {
+  if (flags.handler == "http") {
+    if (flags.handler_url.empty()) {
+      return InvalidField("handler-url", "", "must be given with --handler http");
+    }
+    return HttpHandler::Create(flags.handler_url);
+  }
+  if (flags.handler_command.empty()) {
+    return InvalidField("handler-command", "", "must be given with --handler exec");
+  }
+  return ExecHandler::Create(flags.handler_command);
+}
+
+// Stops the worker when the process is asked to end. A worker that a handler
+// holds up for good ends at once: its shards can only go on elsewhere.
+void Watch(Shutdown& shutdown, Runner& runner, Logger& log) {
+  while (!shutdown.Wait(kHealthInterval)) {
+    if (runner.healthy()) continue;
+    log.Error("ending, so that another process takes the shards over");
+    std::_Exit(kStuck);
+  }
+  runner.Stop();
+}
+
+absl::Status Serve(const Flags& flags, Shutdown& shutdown) {
+  if (auto s = flags.worker.Validate(); !s.ok()) return s;
+  auto format = ParseLogFormat(flags.worker.log_format);
+  auto level = ParseLogLevel(flags.log_level);
+  if (!format.ok()) return format.status();
+  if (!level.ok()) return level.status();
+  LogOptions log_options;
+  log_options.format = *format;
+  log_options.level = *level;
+  Logger log(log_options);
+
+  auto handler = MakeHandler(flags);
+  if (!handler.ok()) return handler.status();
+  FileSourceOptions file = flags.file;
+  file.warn = [&log](const std::string& message) { log.Warning(message); };
+  auto source = FileSource::Create(file);
+  if (!source.ok()) return source.status();
+
+  Runner runner(flags.worker, *std::move(source), *std::move(handler), log_options);
+  EndpointOptions http;
+  http.listen = flags.http_listen;
+  http.metrics = {runner.metrics().registry(), std::make_shared<ProcessMetrics>()};
+  http.ready = [&runner] {
+    return runner.ready() ? absl::OkStatus() : absl::UnavailableError("no session");
+  };
+  auto endpoint = Endpoint::Start(http);
+  if (!endpoint.ok()) return endpoint.status();
+  log.Info("worker started", {{"stream", flags.worker.stream},
+                              {"coordinator", flags.worker.coordinator},
+                              {"http", (*endpoint)->address()}});
+
+  std::thread watcher([&] { Watch(shutdown, runner, log); });
+  const absl::Status end = runner.Run();
+  shutdown.Request();
+  watcher.join();
+  log.Info("worker ended", {{"stream", flags.worker.stream}, {"status", end}});
+  return end;
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  Options options("lowmark-worker",
+                  "Leases shards of a stream, reads their records from a source, and hands them "
+                  "batch by batch to a handler.",
+                  kExample);
+  Declare(options, flags);
+  if (auto exit = options.Parse(argc, argv)) return *exit;
+  Shutdown shutdown;
+  const absl::Status end = Serve(flags, shutdown);
+  if (end.ok()) return 0;
+  std::cerr << "lowmark-worker: " << end.message() << "\n";
+  return absl::IsInvalidArgument(end) ? 2 : 1;
+}
+
+}  // namespace
+}  // namespace lowmark
+
+int main(int argc, char** argv) { return lowmark::Main(argc, argv); }
