@@ -21,7 +21,7 @@ namespace {
 
 constexpr char kExample[] =
     "lowmark-worker --coordinator localhost:7411 --stream orders \\\n"
-    "    --source-path /var/spool/orders --handler exec --handler-command ./process-orders";
+    "    --source-path /var/spool/orders --handler exec --handler-command ./process-orders\n";
 // How often it is looked whether the worker can still do its work.
 constexpr absl::Duration kHealthInterval = absl::Seconds(5);
 constexpr int kStuck = 70;  // EX_SOFTWARE
