@@ -39,6 +39,7 @@ void Committer::Submit(const std::string& stream, ShardUpdate update, Done done)
     }
   }
   if (full) {
+    // NOLINTNEXTLINE(bugprone-use-after-move): moved only where there was room
     done(Unavailable("the coordinator has more reports than it can commit; retry with backoff"));
     return;
   }
