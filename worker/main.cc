@@ -63,34 +63,41 @@ void Declare(Options& options, Flags& flags) {
   options.Add(app, "source", flags.source, "Where records are")
       ->check(OneOf({"file"}))
       ->group("Source");
-  options.Add(app, "source-path", flags.file.directory,
-              "Directory with a file SHARD.jsonl for each shard, a JSON text a line")
+  options
+      .Add(app, "source-path", flags.file.directory,
+           "Directory with a file SHARD.jsonl for each shard, a JSON text a line")
       ->group("Source");
   options.Require(app, "source-path");
-  options.Add(app, "source-key-field", flags.file.key_field,
-              "Member of each line that is its partition key")
+  options
+      .Add(app, "source-key-field", flags.file.key_field,
+           "Member of each line that is its partition key")
       ->group("Source");
-  options.Add(app, "source-time-field", flags.file.time_field,
-              "Member of each line that is its arrival time, RFC 3339 or seconds since 1970")
+  options
+      .Add(app, "source-time-field", flags.file.time_field,
+           "Member of each line that is its arrival time, RFC 3339 or seconds since 1970")
       ->group("Source");
   options.Add(app, "sync-interval", worker.sync_interval, "How often new shards are looked for")
       ->group("Source");
-  options.Add(app, "poll-interval", worker.poll_interval,
-              "How long a shard without new records is left alone at most")
+  options
+      .Add(app, "poll-interval", worker.poll_interval,
+           "How long a shard without new records is left alone at most")
       ->group("Source");
 
   options.Add(app, "handler", flags.handler, "What processes batches")
       ->check(OneOf({"exec", "http"}))
       ->group("Handler");
-  options.Add(app, "handler-command", flags.handler_command,
-              "For exec: command line run for each batch; event on stdin, answer on stdout")
+  options
+      .Add(app, "handler-command", flags.handler_command,
+           "For exec: command line run for each batch; event on stdin, answer on stdout")
       ->group("Handler");
-  options.Add(app, "handler-url", flags.handler_url,
-              "For http: where events are POSTed; without a path, that of a Lambda function")
+  options
+      .Add(app, "handler-url", flags.handler_url,
+           "For http: where events are POSTed; without a path, that of a Lambda function")
       ->group("Handler");
 
-  options.Add(app, "http-listen", flags.http_listen,
-              "Address of /metrics, /livez and /readyz; port 0 takes a free one")
+  options
+      .Add(app, "http-listen", flags.http_listen,
+           "Address of /metrics, /livez and /readyz; port 0 takes a free one")
       ->group("Process");
   options.Add(app, "log-format", worker.log_format, "Log lines for people or machines")
       ->check(OneOf({"console", "json"}))

@@ -17,8 +17,8 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(const WorkerOptions& opti
   if (!format.ok()) return format.status();
   LogOptions log;
   log.format = *format;
-  return std::unique_ptr<Worker>(new Worker(
-      std::make_unique<Runner>(options, std::move(source), std::move(handler), log)));
+  return std::unique_ptr<Worker>(
+      new Worker(std::make_unique<Runner>(options, std::move(source), std::move(handler), log)));
 }
 
 Worker::Worker(std::unique_ptr<Runner> runner) : runner_(std::move(runner)) {}

@@ -33,7 +33,8 @@ HandlerResult ParseItems(const Json& items, const std::vector<std::string>& sequ
     }
     const auto& identifier = item[kIdentifier].get_ref<const std::string&>();
     if (known.count(identifier) == 0) {
-      return Invalid(absl::StrCat("itemIdentifier \"", Shown(identifier), "\" is not in the batch"));
+      return Invalid(
+          absl::StrCat("itemIdentifier \"", Shown(identifier), "\" is not in the batch"));
     }
     failed.push_back(identifier);
   }
@@ -46,8 +47,10 @@ HandlerResult ParseObject(const Json& object, const std::vector<std::string>& se
   auto failures = object.find(kFailures);
   if (failures == object.end()) {
     for (const auto& [key, value] : object.items()) {
-      if (value.is_array() && !value.empty() && absl::StrContains(absl::AsciiStrToLower(key), "fail")) {
-        return Invalid(absl::StrCat("the answer has a list \"", Shown(key), "\" but no ", kFailures));
+      if (value.is_array() && !value.empty() &&
+          absl::StrContains(absl::AsciiStrToLower(key), "fail")) {
+        return Invalid(
+            absl::StrCat("the answer has a list \"", Shown(key), "\" but no ", kFailures));
       }
     }
     return HandlerResult::Success();

@@ -26,8 +26,7 @@ HandlerResult ExitResult(const ChildEnd& end, const Batch& batch) {
     return ParseAnswer(end.output, Sequences(batch));
   }
   const std::string said(absl::StripAsciiWhitespace(end.error_tail));
-  const std::string message =
-      absl::StrCat("exit code ", end.code, said.empty() ? "" : ": ", said);
+  const std::string message = absl::StrCat("exit code ", end.code, said.empty() ? "" : ": ", said);
   if (end.code == kCannotExecute || end.code == kNotFound) {
     return HandlerResult::NotRun("CannotStart", message);
   }
@@ -61,9 +60,9 @@ HandlerResult ExecHandler::Process(const Batch& batch) {
       return HandlerResult::Raised(
           "Signal", absl::StrCat("killed by signal ", end.code, ": ", end.error_tail));
     case ChildEnd::Kind::kTimedOut:
-      return HandlerResult::Raised("Timeout", absl::StrCat("the program was killed at its deadline",
-                                                           end.error_tail.empty() ? "" : ": ",
-                                                           end.error_tail));
+      return HandlerResult::Raised(
+          "Timeout", absl::StrCat("the program was killed at its deadline",
+                                  end.error_tail.empty() ? "" : ": ", end.error_tail));
     case ChildEnd::Kind::kTooMuchOutput:
       return HandlerResult::Raised("AnswerTooLarge", end.problem);
     case ChildEnd::Kind::kAborted:

@@ -188,8 +188,8 @@ HandlerResult HttpHandler::Exchange::Result(CURL* curl, const Batch& batch) cons
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   if (status < 200 || status > 299) {
-    const std::string message = absl::StrCat("HTTP status ", status, body.empty() ? "" : ": ",
-                                             body.substr(0, kShownBytes));
+    const std::string message =
+        absl::StrCat("HTTP status ", status, body.empty() ? "" : ": ", body.substr(0, kShownBytes));
     if (status == kTooManyRequests) return HandlerResult::NotRun("Throttled", message);
     return HandlerResult::Raised("HttpStatus", message);
   }

@@ -51,8 +51,7 @@ struct Cut {
 
 Cut CutBatch(const ReadAhead& read, size_t available, bool bounded, const Delivery& delivery,
              const Policy& policy) {
-  const auto most =
-      static_cast<size_t>(bounded ? Policy::kLargestBatch : delivery.max_records);
+  const auto most = static_cast<size_t>(bounded ? Policy::kLargestBatch : delivery.max_records);
   int64_t bytes = 0;
   for (size_t i = 0; i < available; ++i) {
     if (i >= most) return {i, true};
@@ -127,8 +126,7 @@ Assembly Assemble(const ReadAhead& read, const Delivery& delivery, const Policy&
   result.kind = Assembly::Kind::kDeliver;
   result.count = static_cast<int32_t>(cut.count);
   result.shard_end = at_shard_end && cut.count == read.records.size();
-  while (result.set_aside < result.count &&
-         Expired(read.records[result.set_aside], policy, now)) {
+  while (result.set_aside < result.count && Expired(read.records[result.set_aside], policy, now)) {
     ++result.set_aside;
   }
   if (result.set_aside > 0) {

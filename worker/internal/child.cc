@@ -124,8 +124,8 @@ int Child::Start(const std::string& command) {
   posix_spawn_file_actions_adddup2(&actions, err_.writer(), STDERR_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                            POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   posix_spawnattr_setpgroup(&attributes, 0);
   sigset_t signals;
   sigemptyset(&signals);
@@ -162,8 +162,7 @@ void Child::Converse() {
       return;
     }
     // A negative descriptor, which a closed one is, is left out.
-    std::array<pollfd, 4> fds = {pollfd{in_.writer(), POLLOUT, 0},
-                                 pollfd{out_.reader(), POLLIN, 0},
+    std::array<pollfd, 4> fds = {pollfd{in_.writer(), POLLOUT, 0}, pollfd{out_.reader(), POLLIN, 0},
                                  pollfd{err_.reader(), POLLIN, 0}, pollfd{abort_fd_, POLLIN, 0}};
     const auto timeout = absl::ToInt64Milliseconds(std::min(wait, left)) + 1;
     const int ready = poll(fds.data(), fds.size(), static_cast<int>(timeout));
@@ -187,8 +186,7 @@ bool Child::Exited() const {
 
 void Child::Write() {
   while (written_ < input_.size()) {
-    const ssize_t done =
-        write(in_.writer(), input_.data() + written_, input_.size() - written_);
+    const ssize_t done = write(in_.writer(), input_.data() + written_, input_.size() - written_);
     if (done < 0 && errno == EINTR) continue;
     if (done < 0 && errno == EAGAIN) return;
     if (done < 0) break;  // it reads no more

@@ -18,8 +18,8 @@ constexpr absl::Duration kSlack = absl::Milliseconds(500);
 absl::Duration Margin(absl::Duration ttl) { return ttl / 6; }
 
 HandlerResult Timeout(absl::Duration timeout) {
-  return HandlerResult::Raised("Timeout", absl::StrCat("the handler did not return within ",
-                                                       absl::FormatDuration(timeout)));
+  return HandlerResult::Raised(
+      "Timeout", absl::StrCat("the handler did not return within ", absl::FormatDuration(timeout)));
 }
 
 }  // namespace

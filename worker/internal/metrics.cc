@@ -20,9 +20,8 @@ constexpr char kSourceErrors[] = "lowmark_worker_source_errors_total";
 constexpr char kSourceErrorsHelp[] =
     "Reads that failed, by kind (passing: tried again; shard: this shard cannot be read).";
 
-const prometheus::Histogram::BucketBoundaries kSeconds = {.001, .0025, .005, .01, .025, .05, .1,
-                                                          .25,  .5,    1,    2.5, 5,    10,  30,
-                                                          60,   120,   300,  900};
+const prometheus::Histogram::BucketBoundaries kSeconds = {
+    .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900};
 
 }  // namespace
 
@@ -32,8 +31,8 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
       records_(Counter("lowmark_worker_records_total", "Records handed to the handler.")),
       passing_errors_(Counter(kSourceErrors, kSourceErrorsHelp, {{"kind", "passing"}})),
       shard_errors_(Counter(kSourceErrors, kSourceErrorsHelp, {{"kind", "shard"}})),
-      report_retries_(Counter("lowmark_worker_report_retries_total",
-                              "Reports that had to be sent again.")),
+      report_retries_(
+          Counter("lowmark_worker_report_retries_total", "Reports that had to be sent again.")),
       handoffs_(Counter("lowmark_worker_handoffs_total",
                         "Shards given to another worker because the coordinator asked for it.")),
       sessions_(Counter("lowmark_worker_sessions_total",
@@ -57,12 +56,11 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
       shards_in_trouble_(Gauge("lowmark_worker_shards_in_trouble",
                                "Shards held whose source cannot be read now.")) {
   using O = BatchOutcome;
-  for (const auto& [outcome, name] :
-       std::map<O, std::string>{{O::kSuccess, "success"},
-                                {O::kPartial, "partial"},
-                                {O::kFailure, "failure"},
-                                {O::kTimeout, "timeout"},
-                                {O::kNotRun, "not_run"}}) {
+  for (const auto& [outcome, name] : std::map<O, std::string>{{O::kSuccess, "success"},
+                                                              {O::kPartial, "partial"},
+                                                              {O::kFailure, "failure"},
+                                                              {O::kTimeout, "timeout"},
+                                                              {O::kNotRun, "not_run"}}) {
     batches_[outcome] = &Counter(kBatches, kBatchesHelp, {{"outcome", name}});
   }
   for (const auto& [cause, name] :
@@ -85,16 +83,21 @@ std::string WorkerMetrics::Text() const {
   return prometheus::TextSerializer().Serialize(registry_->Collect());
 }
 
-void WorkerMetrics::CountBatch(BatchOutcome outcome, absl::Duration duration) {
-  batches_.at(outcome)->Increment();
+void WorkerMetrics::CountBatch(const v1::ReportBatchRequest& report, Redelivery cause,
+                               absl::Duration duration) {
+  batches_.at(OutcomeOf(report))->Increment();
   duration_.Observe(absl::ToDoubleSeconds(duration));
+  // Zero where the handler did not run.
+  records_.Increment(report.record_count());
+  if (cause != Redelivery::kNone) redelivered_.at(cause)->Increment(report.record_count());
 }
 
-void WorkerMetrics::CountDelivered(int64_t records, Redelivery cause) {
-  records_.Increment(static_cast<double>(records));
-  if (cause != Redelivery::kNone) {
-    redelivered_.at(cause)->Increment(static_cast<double>(records));
-  }
+WorkerMetrics::BatchOutcome WorkerMetrics::OutcomeOf(const v1::ReportBatchRequest& report) {
+  if (report.has_not_run()) return BatchOutcome::kNotRun;
+  if (!report.has_failure()) return BatchOutcome::kSuccess;
+  if (report.failure().failed_sequences_size() > 0) return BatchOutcome::kPartial;
+  return report.failure().error_type() == "Timeout" ? BatchOutcome::kTimeout
+                                                    : BatchOutcome::kFailure;
 }
 
 void WorkerMetrics::CountSetAside(Condition condition, int64_t records) {
@@ -136,8 +139,11 @@ prometheus::Counter& WorkerMetrics::Counter(const std::string& name, const std::
 }
 
 prometheus::Gauge& WorkerMetrics::Gauge(const std::string& name, const std::string& help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(*registry_).Add(
-      {{"stream", stream_}});
+  return prometheus::BuildGauge()
+      .Name(name)
+      .Help(help)
+      .Register(*registry_)
+      .Add({{"stream", stream_}});
 }
 
 }  // namespace lowmark

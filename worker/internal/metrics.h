@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "lowmark/v1/coordinator.pb.h"
 #include "service/core/step.h"
 
 namespace lowmark {
@@ -25,11 +26,9 @@ class WorkerMetrics {
   // All of it in Prometheus' text format.
   std::string Text() const;
 
-  // How a batch that was handed to the handler ended.
-  enum class BatchOutcome { kSuccess, kPartial, kFailure, kTimeout, kNotRun };
-  void CountBatch(BatchOutcome outcome, absl::Duration duration);
-  // Records handed to the handler; `cause` where they had been before.
-  void CountDelivered(int64_t records, Redelivery cause);
+  // A batch that the handler had for `duration`, and what is reported of it;
+  // `cause` where its records had been delivered before.
+  void CountBatch(const v1::ReportBatchRequest& report, Redelivery cause, absl::Duration duration);
   void CountSetAside(Condition condition, int64_t records);
   // A read that failed: for now (`passing`), or because of the shard itself.
   void CountSourceError(bool passing);
@@ -55,6 +54,9 @@ class WorkerMetrics {
   void SetLevels(const Levels& levels);
 
  private:
+  enum class BatchOutcome { kSuccess, kPartial, kFailure, kTimeout, kNotRun };
+  static BatchOutcome OutcomeOf(const v1::ReportBatchRequest& report);
+
   using Labels = std::map<std::string, std::string>;
   prometheus::Counter& Counter(const std::string& name, const std::string& help,
                                const Labels& labels = {});

@@ -60,9 +60,9 @@ absl::Status ReadBuffer::CheckOrder(const ReadResult& result, SequenceOrder orde
                                                         SequenceForm(order)));
     }
     const bool numeric = order == SequenceOrder::kNumeric;
-    if (before == nullptr ? numeric && !start_.Includes(sequence)
-                          : (numeric ? CompareNumeric(*before, sequence) >= 0
-                                     : *before == sequence)) {
+    if (before == nullptr
+            ? numeric && !start_.Includes(sequence)
+            : (numeric ? CompareNumeric(*before, sequence) >= 0 : *before == sequence)) {
       return absl::FailedPreconditionError(
           absl::StrCat("the source gave sequence number ", sequence, " after ",
                        before == nullptr ? start_.ToString() : *before));

@@ -53,8 +53,8 @@ void AddData(const Records& records, size_t count, size_t used,
              google::protobuf::RepeatedPtrField<v1::RecordData>* data) {
   for (size_t i = 0; i < count; ++i) {
     const Record& record = records[i]->record;
-    const size_t bytes = record.sequence.size() + record.partition_key.size() +
-                         record.data.size() + kRecordOverhead;
+    const size_t bytes =
+        record.sequence.size() + record.partition_key.size() + record.data.size() + kRecordOverhead;
     if (used + bytes > kMaxReportBytes || record.partition_key.size() > kMaxKeyBytes) continue;
     used += bytes;
     ToProto(record, data->Add());
@@ -89,8 +89,7 @@ void SetFailure(const Records& records, const HandlerResult& result, const Polic
   const bool moves_on = !known.empty() && *known.begin() > 0;
   if (!final_attempt || moves_on) return;
   const bool alone = !known.empty() && policy.discard_scope == DiscardScope::kRecord;
-  AddData(records, alone ? 1 : records.size(), report->ByteSizeLong(),
-          failure->mutable_records());
+  AddData(records, alone ? 1 : records.size(), report->ByteSizeLong(), failure->mutable_records());
 }
 
 }  // namespace

@@ -38,8 +38,8 @@ Runner::Runner(const WorkerOptions& options, std::shared_ptr<Source> source,
                 [this](const std::string& shard) { ResumeShard(shard); }),
       source_pool_(options.source_threads),
       client_(std::make_unique<CoordinatorClient>(options.coordinator, *loop_)),
-      context_{options_, loop_,    source_,   trust_,  source_pool_, *client_,
-               handlers_, metrics_, log_,      random_},
+      context_{options_, loop_,     source_,  trust_, source_pool_,
+               *client_, handlers_, metrics_, log_,   random_},
       sync_(context_, [this] { OnSessionExpired(); }),
       lease_pause_(options.retry_initial, options.retry_maximum),
       beat_pause_(options.retry_initial, options.retry_maximum) {}
@@ -193,9 +193,8 @@ void Runner::AddLease(const v1::Lease& proto) {
   }
   auto lease = LeaseFromProto(proto);
   if (!lease.ok()) {
-    log_.Error("lease not understood, giving the shard back", {{"stream", options_.stream},
-                                                               {"shard", proto.shard()},
-                                                               {"error", lease.status()}});
+    log_.Error("lease not understood, giving the shard back",
+               {{"stream", options_.stream}, {"shard", proto.shard()}, {"error", lease.status()}});
   }
   if (!lease.ok() || stopping_) {
     GiveBack(proto);

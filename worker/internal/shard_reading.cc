@@ -81,8 +81,7 @@ void ShardReading::Read() {
   const int64_t records =
       (bounded ? Policy::kLargestBatch : int64_t{kBatchesAhead} * demand_.batch_size) -
       buffer_.records();
-  limits.max_records =
-      static_cast<int32_t>(std::clamp<int64_t>(records, 1, Policy::kLargestBatch));
+  limits.max_records = static_cast<int32_t>(std::clamp<int64_t>(records, 1, Policy::kLargestBatch));
   limits.max_bytes = std::clamp<int64_t>(kBatchesAhead * demand_.batch_bytes - buffer_.bytes(),
                                          int64_t{1} << 20, demand_.batch_bytes + (1 << 20));
   // The thread keeps the source and the loop alive, not this: the shard may be

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "service/core/error.h"
 #include "service/rpc/convert.h"
@@ -37,16 +38,16 @@ void ShardRun::Start() {
 }
 
 void ShardRun::OpenReading() {
-  reading_ = std::make_shared<ShardReading>(
-      context_, shard_, current_.delivery.start, [self = weak_from_this()] {
-        auto run = self.lock();
-        if (!run) return;
-        if (run->phase_ == Phase::kAssembling) {
-          run->Assemble();
-        } else {
-          run->DemandRecords(/*needed=*/false);
-        }
-      });
+  reading_ = std::make_shared<ShardReading>(context_, shard_, current_.delivery.start,
+                                            [self = weak_from_this()] {
+                                              auto run = self.lock();
+                                              if (!run) return;
+                                              if (run->phase_ == Phase::kAssembling) {
+                                                run->Assemble();
+                                              } else {
+                                                run->DemandRecords(/*needed=*/false);
+                                              }
+                                            });
 }
 
 void ShardRun::HandOver() {
@@ -71,11 +72,7 @@ void ShardRun::HandOver() {
 void ShardRun::Lose(const std::string& reason) {
   if (phase_ == Phase::kEnded) return;
   context_.metrics.CountLeaseLost(reason);
-  context_.log.Warning("lease lost", {{"stream", context_.options.stream},
-                                      {"shard", shard_},
-                                      {"epoch", epoch_},
-                                      {"delivery", current_.delivery.delivery},
-                                      {"reason", reason}});
+  Say(LogLevel::kWarning, "lease lost", reason);
   End();
 }
 
@@ -124,13 +121,9 @@ void ShardRun::Assemble() {
       auto report = NewReport();
       SetSetAside(batch_, assembly.set_aside, assembly.condition, &report);
       context_.metrics.CountSetAside(assembly.condition, assembly.set_aside);
-      context_.log.Warning("records set aside", {{"stream", context_.options.stream},
-                                                 {"shard", shard_},
-                                                 {"epoch", epoch_},
-                                                 {"delivery", current_.delivery.delivery},
-                                                 {"first", report.first_sequence()},
-                                                 {"records", assembly.set_aside},
-                                                 {"error", report.set_aside().error_message()}});
+      Say(LogLevel::kWarning, "records set aside",
+          absl::StrCat(assembly.set_aside, " from ", report.first_sequence(),
+                       " on: ", report.set_aside().error_message()));
       SendReport(std::move(report));
       return;
     }
@@ -174,8 +167,7 @@ void ShardRun::Declare() {
 }
 
 void ShardRun::Handle() {
-  if (!context_.trust->Holds(std::chrono::steady_clock::now()) ||
-      context_.handlers.busy(shard_)) {
+  if (!context_.trust->Holds(std::chrono::steady_clock::now()) || context_.handlers.busy(shard_)) {
     phase_ = Phase::kBlocked;
     return;
   }
@@ -189,10 +181,9 @@ void ShardRun::Handle() {
   batch.report_batch_item_failures = policy_.report_batch_item_failures;
   batch.records.reserve(batch_.size());
   for (const SourceRecord* record : batch_) batch.records.push_back(record->record);
-  context_.handlers.Run(std::move(batch), policy_.handler_timeout,
-                        [self = shared_from_this()](const HandlerRuns::End& end) {
-                          self->OnHandlerEnd(end);
-                        });
+  context_.handlers.Run(
+      std::move(batch), policy_.handler_timeout,
+      [self = shared_from_this()](const HandlerRuns::End& end) { self->OnHandlerEnd(end); });
 }
 
 void ShardRun::OnHandlerEnd(const HandlerRuns::End& end) {
@@ -205,36 +196,14 @@ void ShardRun::OnHandlerEnd(const HandlerRuns::End& end) {
   not_runs_ = end.result.kind == HandlerResult::Kind::kNotRun ? not_runs_ + 1 : 0;
   auto report = NewReport();
   SetResult(batch_, end.result, policy_, current_.delivery.final_attempt, shard_end_, &report);
-  CountBatch(end, report);
+  context_.metrics.CountBatch(report, current_.delivery.cause, end.duration);
   if (!report.has_success()) {
-    context_.log.Warning(report.has_not_run() ? "handler out of reach" : "batch failed",
-                         {{"stream", context_.options.stream},
-                          {"shard", shard_},
-                          {"epoch", epoch_},
-                          {"delivery", current_.delivery.delivery},
-                          {"attempt", current_.delivery.attempt},
-                          {"first", batch_.front()->record.sequence},
-                          {"last", batch_.back()->record.sequence},
-                          {"error_type", end.result.error_type},
-                          {"error", end.result.error_message}});
+    Say(LogLevel::kWarning, report.has_not_run() ? "handler out of reach" : "batch failed",
+        absl::StrCat("attempt ", current_.delivery.attempt, ", records ",
+                     batch_.front()->record.sequence, " to ", batch_.back()->record.sequence, ": ",
+                     end.result.error_type, ": ", end.result.error_message));
   }
   SendReport(std::move(report));
-}
-
-void ShardRun::CountBatch(const HandlerRuns::End& end, const v1::ReportBatchRequest& report) {
-  using Outcome = WorkerMetrics::BatchOutcome;
-  Outcome outcome = Outcome::kSuccess;
-  if (report.has_not_run()) {
-    outcome = Outcome::kNotRun;
-  } else if (report.failure().failed_sequences_size() > 0) {
-    outcome = Outcome::kPartial;
-  } else if (report.has_failure()) {
-    outcome = end.result.error_type == "Timeout" ? Outcome::kTimeout : Outcome::kFailure;
-  }
-  context_.metrics.CountBatch(outcome, end.duration);
-  if (outcome != Outcome::kNotRun) {
-    context_.metrics.CountDelivered(static_cast<int64_t>(batch_.size()), current_.delivery.cause);
-  }
 }
 
 // --- Reporting ---------------------------------------------------------------
@@ -278,23 +247,13 @@ void ShardRun::OnReportError(const absl::Status& error) {
   if (absl::IsInvalidArgument(error)) {
     // The coordinator does not take this report, now or ever. Nothing was lost:
     // the delivery is current still, and is made anew from the source.
-    context_.log.Error("report refused, the batch is delivered again",
-                       {{"stream", context_.options.stream},
-                        {"shard", shard_},
-                        {"epoch", epoch_},
-                        {"delivery", current_.delivery.delivery},
-                        {"error", error}});
+    Say(LogLevel::kError, "report refused, the batch is delivered again", error.ToString());
     StartAnew(std::max(pause, absl::Seconds(1)));
     return;
   }
   // The outcome is not known. A repeat is harmless, and it is the one way on.
   if (call_pause_.attempts() == 1) {
-    context_.log.Warning("report not answered, sending it again",
-                         {{"stream", context_.options.stream},
-                          {"shard", shard_},
-                          {"epoch", epoch_},
-                          {"delivery", current_.delivery.delivery},
-                          {"error", error}});
+    Say(LogLevel::kWarning, "report not answered, sending it again", error.ToString());
   }
   context_.metrics.CountReportRetry();
   After(pause, &ShardRun::TryReport);
@@ -335,23 +294,19 @@ void ShardRun::OnReportAnswer(const v1::ReportBatchResponse& answer) {
       policy_ = *std::move(policy);
       config_etag_ = answer.config_etag();
     } else {
-      context_.log.Error("stream's policy not understood, keeping the one before",
-                         {{"stream", context_.options.stream}, {"error", policy.status()}});
+      Say(LogLevel::kError, "stream's policy not understood, keeping the one before",
+          policy.status().ToString());
     }
   }
   if (!answer.has_next()) {
-    context_.log.Info("shard is at its end", {{"stream", context_.options.stream},
-                                              {"shard", shard_},
-                                              {"epoch", epoch_}});
+    Say(LogLevel::kInfo, "shard is at its end", "");
     End();
     return;
   }
   auto next = DeliveryFromProto(answer.next(), policy_.sequence_order);
   if (!next.ok()) {
-    context_.log.Error("delivery not understood, giving the shard back",
-                       {{"stream", context_.options.stream},
-                        {"shard", shard_},
-                        {"error", next.status()}});
+    Say(LogLevel::kError, "delivery not understood, giving the shard back",
+        next.status().ToString());
     Release();
     return;
   }
@@ -368,9 +323,8 @@ void ShardRun::OnReportAnswer(const v1::ReportBatchResponse& answer) {
   if (not_runs_ > 0) {
     // Nothing is spent while the handler is out of reach, so nothing but this
     // makes the tries rarer.
-    const absl::Duration pause =
-        Backoff(policy_.retry_backoff, not_runs_,
-                std::uniform_real_distribution<>()(context_.random));
+    const absl::Duration pause = Backoff(policy_.retry_backoff, not_runs_,
+                                         std::uniform_real_distribution<>()(context_.random));
     next->delivery.delay = std::max(next->delivery.delay, pause);
   }
   TakeDelivery(*std::move(next));
@@ -413,6 +367,21 @@ void ShardRun::End() {
   reading_->Stop();
   context_.handlers.Abandon(shard_);
   owner_.ended(shard_);
+}
+
+void ShardRun::Say(LogLevel level, const char* message, const std::string& detail) {
+  const Logger::Fields fields = {{"stream", context_.options.stream},
+                                 {"shard", shard_},
+                                 {"epoch", epoch_},
+                                 {"delivery", current_.delivery.delivery},
+                                 {"detail", detail}};
+  if (level == LogLevel::kError) {
+    context_.log.Error(message, fields);
+  } else if (level == LogLevel::kWarning) {
+    context_.log.Warning(message, fields);
+  } else {
+    context_.log.Info(message, fields);
+  }
 }
 
 void ShardRun::After(absl::Duration delay, void (ShardRun::*function)()) {

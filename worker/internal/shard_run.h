@@ -69,7 +69,6 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   void Declare();
   void Handle();
   void OnHandlerEnd(const HandlerRuns::End& end);
-  void CountBatch(const HandlerRuns::End& end, const v1::ReportBatchRequest& report);
 
   v1::ReportBatchRequest NewReport() const;
   void SendReport(v1::ReportBatchRequest report);
@@ -83,6 +82,8 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   void Release();
   void TryRelease();
   void End();
+  // Logs what happened to this delivery.
+  void Say(LogLevel level, const char* message, const std::string& detail);
   // Sets the one timer of the shard; what it was set for before is forgotten.
   void After(absl::Duration delay, void (ShardRun::*function)());
 
@@ -98,13 +99,13 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   Phase phase_ = Phase::kAssembling;
   bool hand_over_ = false;
   WorkerDelivery current_;
-  SteadyTime not_before_;    // no handler before this time
-  Records batch_;            // point into reading_'s records
-  bool shard_end_ = false;   // nothing follows the batch
-  bool declared_ = false;    // `started` was answered for the current delivery
+  SteadyTime not_before_;   // no handler before this time
+  Records batch_;           // point into reading_'s records
+  bool shard_end_ = false;  // nothing follows the batch
+  bool declared_ = false;   // `started` was answered for the current delivery
   v1::ReportBatchRequest report_;
-  RetryPause call_pause_;    // for reports and releases
-  int not_runs_ = 0;         // deliveries in a row whose handler could not run
+  RetryPause call_pause_;  // for reports and releases
+  int not_runs_ = 0;       // deliveries in a row whose handler could not run
   EventLoop::TimerId timer_ = 0;
 };
 

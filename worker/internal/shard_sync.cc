@@ -129,12 +129,12 @@ void ShardSync::Send() {
     proto->set_shard(shard.shard);
     for (const std::string& parent : shard.parents) proto->add_parents(parent);
   }
-  context_.client.SyncShards(
-      request, context_.options.call_timeout,
-      [this, wanted = std::weak_ptr<bool>(current_)](
-          const absl::StatusOr<v1::SyncShardsResponse>& answer) {
-        if (wanted.lock()) OnSent(answer.status(), answer.ok() ? answer->added() : 0);
-      });
+  context_.client.SyncShards(request, context_.options.call_timeout,
+                             [this, wanted = std::weak_ptr<bool>(current_)](
+                                 const absl::StatusOr<v1::SyncShardsResponse>& answer) {
+                               if (wanted.lock())
+                                 OnSent(answer.status(), answer.ok() ? answer->added() : 0);
+                             });
 }
 
 void ShardSync::OnSent(const absl::Status& error, int32_t added) {

@@ -179,7 +179,8 @@ absl::StatusOr<bool> FileReader::FindLine(InputFile& file, bool closed, Line& li
 absl::StatusOr<SourceRecord> FileReader::MakeRecord(InputFile& file, const Line& line) {
   const int64_t length = line.end - offset_;
   const bool too_large = length > max_line_bytes_;
-  auto text = file.Bytes(offset_, too_large ? offset_ + std::min(kKeptOfTooLarge, length) : line.end);
+  auto text =
+      file.Bytes(offset_, too_large ? offset_ + std::min(kKeptOfTooLarge, length) : line.end);
   if (!text.ok()) return text.status();
   ++lines_;
   line_bytes_ += line.next - offset_;
@@ -187,9 +188,8 @@ absl::StatusOr<SourceRecord> FileReader::MakeRecord(InputFile& file, const Line&
   SourceRecord record;
   record.record = {absl::StrCat(offset_), "", absl::Now(), std::string(*text)};
   record.defect = SourceRecord::Defect::kTooLarge;
-  record.problem =
-      absl::StrCat("the line has ", length, " bytes, more than ", max_line_bytes_, "; its first ",
-                   text->size(), " are kept");
+  record.problem = absl::StrCat("the line has ", length, " bytes, more than ", max_line_bytes_,
+                                "; its first ", text->size(), " are kept");
   return record;
 }
 

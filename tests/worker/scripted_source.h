@@ -1,0 +1,126 @@
+// A source in memory whose reads a test can make fail.
+#ifndef LOWMARK_TESTS_WORKER_SCRIPTED_SOURCE_H_
+#define LOWMARK_TESTS_WORKER_SCRIPTED_SOURCE_H_
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "service/process/mutex.h"
+#include "worker/source.h"
+
+namespace lowmark {
+
+// Thread safe. Sequence numbers are 1, 2, 3 ...
+class ScriptedSource : public Source {
+ public:
+  // Appends `count` records, with their sequence numbers as data.
+  void Append(const std::string& shard, int count) {
+    for (int i = 0; i < count; ++i) AppendRecord(shard, {});
+  }
+  // Appends one; its sequence number, and where these are not set its data and
+  // arrival time, are filled in.
+  void AppendRecord(const std::string& shard, SourceRecord record) {
+    MutexLock lock(mutex_);
+    auto& records = shards_[shard].records;
+    record.record.sequence = absl::StrCat(records.size() + 1);
+    if (record.record.data.empty()) record.record.data = record.record.sequence;
+    if (record.record.arrival_time == absl::Time()) record.record.arrival_time = absl::Now();
+    records.push_back(std::move(record));
+  }
+  void Close(const std::string& shard) {
+    MutexLock lock(mutex_);
+    shards_[shard].closed = true;
+  }
+  // Reads of the shard fail from now on; OK: no more.
+  void SetError(const std::string& shard, const absl::Status& error) {
+    MutexLock lock(mutex_);
+    shards_[shard].error = error;
+  }
+  int opens(const std::string& shard) {
+    MutexLock lock(mutex_);
+    return shards_[shard].opens;
+  }
+  int reads(const std::string& shard) {
+    MutexLock lock(mutex_);
+    return shards_[shard].reads;
+  }
+
+  absl::StatusOr<std::vector<ListedShard>> ListShards() override {
+    MutexLock lock(mutex_);
+    std::vector<ListedShard> listed;
+    for (const auto& [id, shard] : shards_) listed.push_back({id, {}});
+    return listed;
+  }
+
+  absl::StatusOr<std::unique_ptr<ShardReader>> Open(const std::string& id,
+                                                    const Position& from) override {
+    MutexLock lock(mutex_);
+    Shard& shard = shards_[id];
+    ++shard.opens;
+    size_t next = 0;
+    if (from.kind == Position::Kind::kLatest) next = shard.records.size();
+    if (from.kind == Position::Kind::kAt || from.kind == Position::Kind::kAfter) {
+      int number = 0;
+      if (!absl::SimpleAtoi(from.sequence, &number)) return absl::OutOfRangeError(from.sequence);
+      next = from.kind == Position::Kind::kAt ? number - 1 : number;
+    }
+    return std::make_unique<Reader>(*this, id, next);
+  }
+
+ private:
+  struct Shard {
+    std::vector<SourceRecord> records;
+    bool closed = false;
+    absl::Status error;
+    int opens = 0;
+    int reads = 0;
+  };
+
+  class Reader : public ShardReader {
+   public:
+    Reader(ScriptedSource& source, std::string shard, size_t next)
+        : source_(source), shard_(std::move(shard)), next_(next) {}
+
+    absl::StatusOr<ReadResult> Read(const ReadLimits& limits) override {
+      MutexLock lock(source_.mutex_);
+      Shard& shard = source_.shards_[shard_];
+      ++shard.reads;
+      if (!shard.error.ok()) return shard.error;
+      ReadResult result;
+      result.state = ReadResult::State::kMore;
+      size_t end = shard.records.size();
+      int last = 0;
+      const bool bounded = absl::SimpleAtoi(limits.end_sequence, &last);
+      if (bounded) end = std::min<size_t>(end, last);
+      while (next_ < end && static_cast<int>(result.records.size()) < limits.max_records) {
+        result.records.push_back(shard.records[next_++]);
+      }
+      if (bounded && next_ >= static_cast<size_t>(last)) {
+        result.state = ReadResult::State::kEndReached;
+      } else if (next_ == shard.records.size()) {
+        result.state = shard.closed ? ReadResult::State::kShardEnd : ReadResult::State::kUpToDate;
+      }
+      result.records_behind = static_cast<int64_t>(shard.records.size() - next_);
+      return result;
+    }
+
+   private:
+    ScriptedSource& source_;
+    const std::string shard_;
+    size_t next_;
+  };
+
+  Mutex mutex_;
+  std::map<std::string, Shard> shards_ LOWMARK_GUARDED_BY(mutex_);
+};
+
+}  // namespace lowmark
+
+#endif  // LOWMARK_TESTS_WORKER_SCRIPTED_SOURCE_H_
