@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using Stub = AdminClient::Stub;
 
 constexpr char kDatabase[] = "lowmark";
-constexpr absl::Duration kReadyTimeout = absl::Seconds(30);
+constexpr absl::Duration kReadyTimeout = absl::Minutes(1);
 constexpr absl::Duration kTendInterval = absl::Milliseconds(200);
 // Parts need those of lower stages.
 constexpr int kPostgresStage = 0;
@@ -31,15 +31,20 @@ std::string DefaultDirectory() { return geteuid() == 0 ? "/var/lib/lowmark-dev" 
 
 // A program of Lowmark's: beside this one, as installed; where the build puts it;
 // or on PATH.
-absl::StatusOr<std::string> FindPart(const std::string& name) {
+absl::Status FindPart(const std::string& name, std::string& program) {
   std::error_code error;
   const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const char* directory : {".", "..", "../../worker"}) {
-    auto found = FindProgram((here / directory / name).lexically_normal().string());
-    if (found.ok()) return found;
+  std::vector<std::string> candidates = {name};
+  for (const char* directory : {"../../worker", "..", "."}) {
+    candidates.push_back((here / directory / name).lexically_normal().string());
   }
-  auto found = FindProgram(name);
-  if (found.ok()) return found;
+  while (!candidates.empty()) {
+    if (auto found = FindProgram(candidates.back()); found.ok()) {
+      program = *std::move(found);
+      return absl::OkStatus();
+    }
+    candidates.pop_back();
+  }
   return absl::NotFoundError(absl::StrCat("cannot find the program ", name, ": it must be in ",
                                           here.string(), " or on PATH"));
 }
@@ -150,11 +155,9 @@ absl::Status DevCommand::StartAll(Supervisor& supervisor, Shutdown& shutdown) {
     if (!claimed.ok()) return claimed.status();
     *address = *claimed;
   }
-  for (auto [name, path] : {std::pair{"lowmark-coordinator", &coordinator_program_},
-                            std::pair{"lowmark-worker", &worker_program_}}) {
-    auto program = FindPart(name);
-    if (!program.ok()) return program.status();
-    *path = *std::move(program);
+  if (auto s = FindPart("lowmark-coordinator", coordinator_program_); !s.ok()) return s;
+  if (!stream_.empty() && workers_ > 0) {
+    if (auto s = FindPart("lowmark-worker", worker_program_); !s.ok()) return s;
   }
   std::error_code error;
   directory_ = fs::absolute(data_, error).lexically_normal().string();
@@ -203,10 +206,11 @@ absl::Status DevCommand::StartCoordinator(Supervisor& supervisor, Shutdown& shut
   // Asked, not killed: it ends the sooner for having lost its database.
   options.process.parent_death_signal = SIGTERM;
   options.ready = [this] {
+    if (!AcceptsConnections(listen_)) return false;
     AdminClient client(listen_, absl::Seconds(1));
     v1::ListStreamsRequest request;
     request.set_page_size(1);
-    return AcceptsConnections(listen_) && client.Call(&Stub::ListStreams, request).ok();
+    return client.Call(&Stub::ListStreams, request).ok();
   };
   auto added = supervisor.Add(std::make_unique<ProgramPart>(options), kCoordinatorStage,
                               kReadyTimeout, [&] { return shutdown.requested(); });

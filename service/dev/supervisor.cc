@@ -13,7 +13,7 @@ namespace {
 
 // A part that ran this long was not failing.
 constexpr absl::Duration kSound = absl::Seconds(30);
-constexpr auto kProbeInterval = std::chrono::milliseconds(20);
+constexpr auto kProbeInterval = std::chrono::milliseconds(50);
 
 }  // namespace
 

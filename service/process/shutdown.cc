@@ -6,9 +6,18 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <chrono>
+#include <cstdint>
+#include <optional>
 
 namespace lowmark {
+namespace {
+
+// Some send a signal to a process and to its group, so that it comes twice:
+// timeout(1), and terminals through a shell.
+constexpr auto kSameSignal = std::chrono::milliseconds(500);
+
+}  // namespace
 
 Shutdown::Shutdown() {
   ::signal(SIGPIPE, SIG_IGN);
@@ -32,19 +41,21 @@ Shutdown::~Shutdown() {
 }
 
 void Shutdown::WatchSignals() {
-  bool again = false;
+  std::optional<SteadyTime> first;
   while (true) {
     pollfd fds[] = {{signal_fd_, POLLIN, 0}, {stop_fd_, POLLIN, 0}};
     if (poll(fds, 2, -1) < 0) continue;
     if (fds[1].revents != 0) return;
     signalfd_siginfo info;
     if (read(signal_fd_, &info, sizeof(info)) != sizeof(info)) continue;
-    if (again) {
+    const SteadyTime now = std::chrono::steady_clock::now();
+    if (first && now - *first < kSameSignal) continue;
+    if (first) {
       constexpr char kMessage[] = "second signal: stopping at once\n";
       [[maybe_unused]] const ssize_t written = write(2, kMessage, sizeof(kMessage) - 1);
       _exit(128 + static_cast<int>(info.ssi_signo));
     }
-    again = true;
+    first = now;
     Request();
   }
 }

@@ -17,7 +17,8 @@
 namespace lowmark {
 
 // Takes SIGTERM and SIGINT for the process, and lets it ignore SIGPIPE. A second
-// signal ends the process at once, without destructors, with 128 + its number.
+// signal, half a second or more after the first, ends the process at once, without
+// destructors, with 128 + its number.
 // One per process, made before any other thread: threads inherit what is blocked.
 // Thread-safe.
 class Shutdown {
