@@ -130,6 +130,59 @@ TEST_F(CommitterTest, ABusyStreamDoesNotHoldUpAnother) {
   EXPECT_EQ(order.All()[10], "quiet");
 }
 
+// With a second committer free, and nothing but patience to make it wait.
+constexpr CommitterOptions kPatient = {
+    .committers = 2, .group_limit = 10, .patience = absl::Hours(1)};
+
+TEST_F(CommitterTest, NextGroupGathersWhileItsStreamCommits) {
+  Committer committer(store_, metrics_, kPatient);
+  Occupy(committer);
+  for (int i = 0; i < 9; ++i) committer.Submit("a", Nothing(), answers_.Sink());
+  store_.Release(StoreCall::kUpdateShards);
+  ASSERT_TRUE(answers_.Await(9));
+  EXPECT_EQ(Groups(), 1 + 1);
+}
+
+TEST_F(CommitterTest, FullGroupDoesNotWait) {
+  Committer committer(store_, metrics_, kPatient);
+  Occupy(committer);
+  for (int i = 0; i < 10; ++i) committer.Submit("a", Nothing(), answers_.Sink());
+  EXPECT_TRUE(store_.AwaitHeld(StoreCall::kUpdateShards, 2, kPatience));
+  store_.Release(StoreCall::kUpdateShards);
+}
+
+TEST_F(CommitterTest, GroupDoesNotWaitBeyondPatience) {
+  CommitterOptions options = kPatient;
+  options.patience = absl::Milliseconds(1);
+  Committer committer(store_, metrics_, options);
+  Occupy(committer);
+  committer.Submit("a", Nothing(), answers_.Sink());
+  EXPECT_TRUE(store_.AwaitHeld(StoreCall::kUpdateShards, 2, kPatience));
+  store_.Release(StoreCall::kUpdateShards);
+}
+
+TEST_F(CommitterTest, StreamsDoNotWaitForEachOther) {
+  Committer committer(store_, metrics_, kPatient);
+  Occupy(committer);
+  committer.Submit("a", Nothing(), answers_.Sink());
+  committer.Submit("b", Nothing(), answers_.Sink());
+  EXPECT_TRUE(store_.AwaitHeld(StoreCall::kUpdateShards, 2, kPatience));
+  store_.Release(StoreCall::kUpdateShards);
+}
+
+TEST_F(CommitterTest, NextGroupDoesNotWaitForTheAnswersOfTheLast) {
+  Committer committer(store_, metrics_, kPatient);
+  store_.Hold(StoreCall::kUpdateShards);
+  Answers<bool> slow;
+  committer.Submit("a", Nothing(),
+                   [&, sink = slow.Sink()](absl::Status) { sink(answers_.Await(1)); });
+  ASSERT_TRUE(store_.AwaitHeld(StoreCall::kUpdateShards, 1, kPatience));
+  committer.Submit("a", Nothing(), answers_.Sink());
+  store_.Release(StoreCall::kUpdateShards);
+  ASSERT_TRUE(slow.Await(1));
+  EXPECT_TRUE(slow.All()[0]);
+}
+
 TEST_F(CommitterTest, RefusesMoreThanItsQueueHolds) {
   Committer committer(store_, metrics_, {.committers = 1, .queue_limit = 3});
   Occupy(committer);
