@@ -106,9 +106,10 @@ void Handovers::Run() {
     }
     for (const std::string& stream : streams) Balance(stream);
     MutexLock lock(mutex_);
-    std::erase_if(asked_, [&](const auto& entry) {
-      return entry.second.empty() || !active_.contains(entry.first);
-    });
+    for (auto asked = asked_.begin(); asked != asked_.end();) {
+      const bool over = asked->second.empty() || !active_.contains(asked->first);
+      asked = over ? asked_.erase(asked) : std::next(asked);
+    }
     none_asked_ = asked_.empty();
   }
 }

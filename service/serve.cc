@@ -50,8 +50,9 @@ absl::Status PrepareDatabase(const ServeOptions& options, Shutdown& shutdown, Re
   for (;;) {
     absl::Status status = absl::OkStatus();
     if (options.migrate) {
-      status = Migrate(options.postgres,
-                       [&](const std::string& notice) { log.Info(notice, {{"part", "migrate"}}); });
+      status = Migrate(options.postgres, [&](const std::string& notice) {
+        log.Info(notice, {{"part", "migrate"}});
+      });
     }
     if (status.ok()) status = CheckDatabase(options.postgres);
     if (status.code() != absl::StatusCode::kUnavailable) return status;
