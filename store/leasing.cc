@@ -1,5 +1,6 @@
 #include "store/leasing.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -48,6 +49,13 @@ absl::StatusOr<LeasedShard> LeaseTo(const Shard& shard, const std::string& worke
   leased.lease.lost = facts.lost;
   leased.lease.discarded = static_cast<int32_t>(facts.discarded);
   return leased;
+}
+
+int64_t LeasesDue(Census census, const LeaseCall& call) {
+  for (WorkerLoad& load : census.workers) {
+    if (load.worker == call.worker) load.wanted = call.max_leases;
+  }
+  return std::min<int64_t>(MayLease(census, call.worker), call.max_leases);
 }
 
 LeaseGrant::Lease StandingLease(const Shard& shard, const Policy& policy, absl::Time now) {

@@ -20,6 +20,10 @@ struct LeasedShard {
 absl::StatusOr<LeasedShard> LeaseTo(const Shard& shard, const std::string& worker, int64_t timeline,
                                     const Policy& policy, absl::Time now, double jitter01);
 
+// How many free shards a call is to be given. The caller counts as wanting what it
+// asks for now, however short it would wait.
+int64_t LeasesDue(Census census, const LeaseCall& call);
+
 // A lease that the worker has already, as it stands.
 LeaseGrant::Lease StandingLease(const Shard& shard, const Policy& policy, absl::Time now);
 

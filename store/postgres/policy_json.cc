@@ -32,6 +32,12 @@ struct BadPolicy : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// `contains` is false, not an error, where there is no object.
+const json& MustBeObject(const json& value) {
+  if (!value.is_object()) throw BadPolicy("not an object");
+  return value;
+}
+
 template <typename Names, typename T>
 const char* NameOf(const Names& names, T value) {
   for (const auto& [each, name] : names) {
@@ -108,12 +114,13 @@ std::string PolicyToJson(const Policy& policy) {
 absl::StatusOr<Policy> PolicyFromJson(const std::string& text) {
   Policy policy;
   try {
-    const json object = json::parse(text);
+    const json parsed = json::parse(text);
+    const json& object = MustBeObject(parsed);
     Read(object, "batch_size", policy.batch_size);
     Read(object, "maximum_batching_window", policy.maximum_batching_window);
     Read(object, "maximum_batch_bytes", policy.maximum_batch_bytes);
     if (object.contains("starting_position")) {
-      const json& start = object.at("starting_position");
+      const json& start = MustBeObject(object.at("starting_position"));
       ReadName(start, "position", kStarts, policy.starting_position.kind);
       Read(start, "time", policy.starting_position.time);
     }
@@ -123,7 +130,7 @@ absl::StatusOr<Policy> PolicyFromJson(const std::string& text) {
     Read(object, "maximum_record_age", policy.maximum_record_age);
     ReadName(object, "discard_scope", kScopes, policy.discard_scope);
     if (object.contains("retry_backoff")) {
-      const json& backoff = object.at("retry_backoff");
+      const json& backoff = MustBeObject(object.at("retry_backoff"));
       Read(backoff, "initial", policy.retry_backoff.initial);
       Read(backoff, "multiplier", policy.retry_backoff.multiplier);
       Read(backoff, "maximum", policy.retry_backoff.maximum);

@@ -1,5 +1,4 @@
 // PostgresStore: leases and sessions.
-#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -117,7 +116,7 @@ absl::Status Rearrange(pqxx::transaction_base& transaction, const LeaseCall& cal
   }
   const Census census =
       ToCensus(transaction.exec_params(sql::kReadCensus, probe.stream_id), grant.policy.paused);
-  const int64_t count = std::min<int64_t>(MayLease(census, call.worker), call.max_leases);
+  const int64_t count = LeasesDue(census, call);
   if (count == 0) return absl::OkStatus();
   return LeaseFree(transaction, call, probe.stream_id, count, grant);
 }

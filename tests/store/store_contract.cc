@@ -4,16 +4,6 @@
 
 namespace lowmark {
 
-std::string AwkwardText() {
-  return "a'b\"c\\d{e},f;g%h$1 --i\n\t\r\\x00 NULL \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80 \x7F\x01";
-}
-
-std::string AwkwardBytes() {
-  std::string bytes;
-  for (int i = 0; i < 256; ++i) bytes.push_back(static_cast<char>(i));
-  return bytes + AwkwardText();
-}
-
 void StoreContract::SetUp() {
   under_test_ = GetParam()();
   ASSERT_NE(under_test_, nullptr);

@@ -20,6 +20,7 @@
 #include "service/core/error.h"
 #include "service/process/mutex.h"
 #include "store/store.h"
+#include "tests/support/awkward.h"
 
 namespace lowmark {
 
@@ -33,11 +34,6 @@ class StoreUnderTest {
 };
 
 using MakeStore = std::unique_ptr<StoreUnderTest> (*)();
-
-// Text that breaks careless quoting: for SQL, for array literals, for C.
-std::string AwkwardText();
-// Bytes that are not text, NUL among them.
-std::string AwkwardBytes();
 
 // Has a stream "s" for each test, and short words for what tests do with it.
 class StoreContract : public testing::TestWithParam<MakeStore> {

@@ -64,6 +64,14 @@ TEST_P(StoreContract, SaysWhichCallOpenedTheSession) {
   EXPECT_TRUE(store().LeaseShards(Call("v", 1))->opened);
 }
 
+TEST_P(StoreContract, ACallThatDoesNotWaitIsServedToo) {
+  AddShards({"a", "b"});
+  LeaseCall call = Call("w", 1);
+  call.wait = absl::ZeroDuration();
+  EXPECT_EQ(store().LeaseShards(call)->leases.size(), 1u);
+  EXPECT_EQ(Loads(store())["w"].wanted, 0);
+}
+
 TEST_P(StoreContract, AWorkerCountsAsWantingWhileItWaits) {
   ASSERT_TRUE(store().LeaseShards(Call("w", 3)).ok());
   EXPECT_EQ(Loads(store())["w"].wanted, 3);

@@ -15,6 +15,7 @@ namespace lowmark {
 namespace {
 
 constexpr char kTemplate[] = "lowmark_template";
+constexpr char kAppUser[] = "test_app";
 
 PostgresOptions OptionsFor(const std::string& database) {
   PostgresOptions options;
@@ -43,6 +44,8 @@ void MakeTemplate() {
   static const bool made = [] {
     MustSucceed("making a database", TestCluster().CreateDatabase(kTemplate));
     MustSucceed("migrating a database", Migrate(OptionsFor(kTemplate)));
+    const std::string sql = absl::StrCat("CREATE ROLE ", kAppUser, " LOGIN IN ROLE lowmark_app");
+    MustSucceed("making a user", TestCluster().Query("postgres", sql).status());
     return true;
   }();
   (void)made;
@@ -79,6 +82,12 @@ TestDatabase::~TestDatabase() {
 }
 
 PostgresOptions TestDatabase::options() const { return OptionsFor(name_); }
+
+PostgresOptions TestDatabase::app_options() const {
+  PostgresOptions options = OptionsFor(name_);
+  options.connection += absl::StrCat(" user=", kAppUser);  // the last one counts
+  return options;
+}
 
 std::string TestDatabase::Query(const std::string& sql) const {
   auto answer = TestCluster().Query(name_, sql);

@@ -33,6 +33,8 @@ class TestDatabase {
   const std::string& name() const { return name_; }
   // As superuser.
   PostgresOptions options() const;
+  // As a user whose only rights are the role lowmark_app's.
+  PostgresOptions app_options() const;
   // Rows one a line, columns separated by "|"; an error is a failure of the test,
   // and its text the answer.
   std::string Query(const std::string& sql) const;

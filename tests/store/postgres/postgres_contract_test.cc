@@ -1,7 +1,7 @@
-// PostgresStore against the contract.
-#include "store/postgres/postgres_store.h"
-
+// PostgresStore against the contract, logged in as a user with no more than the
+// role lowmark_app.
 #include "absl/strings/str_cat.h"
+#include "store/postgres/postgres_store.h"
 #include "tests/store/store_contract.h"
 #include "tests/support/test_database.h"
 
@@ -10,7 +10,7 @@ namespace {
 
 class PostgresUnderTest : public StoreUnderTest {
  public:
-  PostgresUnderTest() : store_(database_.options()) {}
+  PostgresUnderTest() : store_(database_.app_options()) {}
   Store& store() override { return store_; }
   // The database's clock cannot be set: sessions are made older instead.
   void Advance(absl::Duration duration) override {
