@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -105,9 +107,20 @@ TEST_F(DevTest, RunsStopsAndGoesOnFromThere) {
 }
 
 TEST_F(DevTest, LeavesNothingRunningWhenItIsKilled) {
-  Start({});
+  // Not even a handler in the middle of a batch.
+  const std::string pid_file = directory_ + "/handler.pid";
+  std::ofstream(directory_ + "/source/shard-0.jsonl") << "{}\n";
+  Start({"--stream", "orders", "--source-path", directory_ + "/source", "--handler-command",
+         absl::StrCat("echo $$ > ", pid_file, "; exec sleep 3600")});
   std::vector<ProcessHandle> parts = ProcessHandle::ChildrenOf(dev->pid());
-  EXPECT_GE(parts.size(), 2u);
+  EXPECT_EQ(parts.size(), 3u);
+  pid_t handler = 0;
+  const SteadyTime deadline = SteadyDeadline(kLong);
+  while (!(std::ifstream(pid_file) >> handler)) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  parts.emplace_back(handler);
   dev->Signal(SIGKILL);
   ASSERT_TRUE(dev->Wait(kLong));
   for (ProcessHandle& part : parts) EXPECT_TRUE(part.AwaitExit(kLong));
@@ -121,6 +134,23 @@ TEST_F(DevTest, StartsAgainWhatDies) {
   EXPECT_TRUE(Says("runs again")) << said;
   EXPECT_TRUE(Says("runs again")) << said;
   EXPECT_TRUE(LowmarkComesToPrint({"streams", "list"}, "orders"));
+}
+
+TEST_F(DevTest, ProcessesRecords) {
+  std::ofstream file(directory_ + "/source/shard-0.jsonl");
+  for (int i = 0; i < 10; ++i) file << "{\"n\": " << i << "}\n";
+  file.close();
+  Start({"--stream", "orders", "--source-path", directory_ + "/source", "--handler-command",
+         "cat > /dev/null; echo '{}'", "--workers", "2", "--set", "batch_size=3"});
+  EXPECT_THAT(said, HasSubstr("worker 2"));
+  // The last record starts at byte 81: each has 9.
+  EXPECT_TRUE(LowmarkComesToPrint({"shards", "list", "orders"}, "AFTER 81"))
+      << Lowmark({"shards", "list", "orders"});
+  EXPECT_THAT(Lowmark({"streams", "get", "orders"}), testing::ContainsRegex("batch_size +3\n"));
+  dev->Signal(SIGTERM);
+  const auto exit = dev->Wait(kLong);
+  ASSERT_TRUE(exit);
+  EXPECT_TRUE(exit->ok()) << exit->ToString();
 }
 
 std::string Refused(std::vector<std::string> arguments) {
