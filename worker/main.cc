@@ -20,7 +20,7 @@ namespace lowmark {
 namespace {
 
 constexpr char kExample[] =
-    "lowmark-worker --coordinator localhost:7411 --stream orders \\\n"
+    "lowmark-worker --coordinator localhost:7070 --stream orders \\\n"
     "    --source-path /var/spool/orders --handler exec --handler-command ./process-orders\n";
 // How often it is looked whether the worker can still do its work.
 constexpr absl::Duration kHealthInterval = absl::Seconds(5);

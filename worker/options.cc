@@ -24,7 +24,7 @@ absl::Status CheckRange(absl::string_view field, absl::Duration value, absl::Dur
 
 absl::Status WorkerOptions::Validate() const {
   if (coordinator.empty()) {
-    return InvalidField("coordinator", coordinator, "must be an address such as localhost:7411");
+    return InvalidField("coordinator", coordinator, "must be an address such as localhost:7070");
   }
   if (!IsToken(stream)) {
     return InvalidField("stream", stream, "must match [A-Za-z0-9._:-]{1,128}");

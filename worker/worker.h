@@ -4,7 +4,7 @@
 // and die at any time.
 //
 //   WorkerOptions options;
-//   options.coordinator = "localhost:7411";
+//   options.coordinator = "localhost:7070";
 //   options.stream = "orders";
 //   auto worker = Worker::Create(options, std::move(source), std::move(handler));
 //   if (!worker.ok()) ...

@@ -360,7 +360,7 @@ TEST_F(RunnerTest, StopWithoutACoordinator) {
 TEST(Worker, RefusesWrongOptions) {
   WorkerOptions options;
   EXPECT_EQ(Worker::Create(options, nullptr, nullptr).status().message(),
-            "coordinator is \"\": must be an address such as localhost:7411");
+            "coordinator is \"\": must be an address such as localhost:7070");
   options.coordinator = "localhost:1";
   options.stream = "a b";
   EXPECT_THAT(std::string(options.Validate().message()), testing::HasSubstr("stream is \"a b\""));
