@@ -5,12 +5,15 @@
 
 #include "lowmark/v1/coordinator.grpc.pb.h"
 #include "service/coordinator.h"
+#include "service/rpc/message_arena.h"
 
 namespace lowmark {
 
 class CoordinatorServiceImpl final : public v1::CoordinatorService::CallbackService {
  public:
-  explicit CoordinatorServiceImpl(Coordinator& coordinator) : coordinator_(coordinator) {}
+  explicit CoordinatorServiceImpl(Coordinator& coordinator) : coordinator_(coordinator) {
+    SetMessageAllocatorFor_ReportBatch(&report_messages_);
+  }
 
   grpc::ServerUnaryReactor* LeaseShard(grpc::CallbackServerContext* context,
                                        const v1::LeaseShardRequest* request,
@@ -30,6 +33,7 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::CallbackServ
 
  private:
   Coordinator& coordinator_;
+  MessageArena<v1::ReportBatchRequest, v1::ReportBatchResponse> report_messages_;
 };
 
 }  // namespace lowmark
