@@ -57,7 +57,8 @@ absl::Status CoordinatorOptions::Validate() const {
        {CheckDuration("session-ttl", session_ttl, absl::Milliseconds(100), absl::Hours(1)),
         CheckDuration("balance-interval", balance_interval, absl::Milliseconds(10),
                       absl::Minutes(1)),
-        CheckDuration("longest-wait", longest_wait, absl::Seconds(1), absl::Minutes(10))}) {
+        CheckDuration("longest-wait", longest_wait, absl::Seconds(1), absl::Minutes(10)),
+        CheckDuration("lease-retry", lease_retry, absl::Milliseconds(10), absl::Minutes(1))}) {
     if (!status.ok()) return status;
   }
   if (threads < 1 || threads > 64) return InvalidField("threads", threads, "must be 1..64");
@@ -75,7 +76,7 @@ Coordinator::Coordinator(Store& store, Metrics& metrics, const CoordinatorOption
       metrics_(metrics),
       options_(options),
       handovers_(store, metrics, {options.balance_interval, options.session_ttl}),
-      leases_(store, metrics, {.threads = options.threads}),
+      leases_(store, metrics, {options.threads, options.lease_retry}),
       executor_(options.threads, kTaskLimit),
       committer_(store, metrics, options.committer),
       hints_(std::make_shared<Hints>()) {

@@ -31,6 +31,9 @@ struct CoordinatorOptions {
   absl::Duration balance_interval = absl::Seconds(1);
   // A LeaseShard call is answered no later than this: 1 s..10 min.
   absl::Duration longest_wait = absl::Minutes(1);
+  // How often a waiting LeaseShard call is tried without a hint that a shard became
+  // free, which is what finds the shards of workers that died: 10 ms..1 min.
+  absl::Duration lease_retry = absl::Milliseconds(500);
   // Threads for what is not grouped: leases, heartbeats, shard lists. 1..64.
   int threads = 2;
   CommitterOptions committer;

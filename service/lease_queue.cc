@@ -1,6 +1,7 @@
 #include "service/lease_queue.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace lowmark {
@@ -111,19 +112,35 @@ void LeaseQueue::Run() {
 }
 
 std::optional<absl::StatusOr<LeaseGrant>> LeaseQueue::Try(Waiter& waiter) {
-  if (waiter.cancelled()) return absl::CancelledError("the caller is gone");
+  if (waiter.cancelled()) {
+    if (waiter.tried) Withdraw(waiter.call);
+    return absl::CancelledError("the caller is gone");
+  }
   const absl::Duration left = Left(waiter.deadline);
   if (left <= absl::ZeroDuration() && waiter.tried) return LeaseGrant();
-  waiter.tried = true;
   LeaseCall call = waiter.call;
-  // The worker counts as wanting shards while it waits, so that is never nothing.
-  call.wait = std::max(left, absl::Milliseconds(1));
+  call.renew = !waiter.tried;
+  waiter.tried = true;
+  call.wait = std::max(left, absl::ZeroDuration());
   absl::StatusOr<LeaseGrant> grant = store_.LeaseShards(call);
   if (!grant.ok()) metrics_.CountStoreError("lease", grant.status());
   // A new worker is not left to wait: it is to know its session's life, and
   // whether to list the stream's shards, without which there are none to lease.
-  if (grant.ok() && grant->leases.empty() && !grant->opened) return std::nullopt;
+  if (grant.ok() && grant->leases.empty()) {
+    if (!grant->opened) return std::nullopt;
+    Withdraw(call);
+  }
   return grant;
+}
+
+void LeaseQueue::Withdraw(const LeaseCall& call) {
+  LeaseCall withdrawn = call;
+  withdrawn.max_leases = 0;
+  withdrawn.wait = absl::ZeroDuration();
+  withdrawn.held = std::numeric_limits<int32_t>::max();
+  withdrawn.renew = false;
+  metrics_.CountStoreError("lease", store_.LeaseShards(withdrawn).status());
+  Wake(call.stream);
 }
 
 void LeaseQueue::Finish(Waiters::iterator waiter, absl::StatusOr<LeaseGrant> grant) {

@@ -70,6 +70,9 @@ class LeaseQueue {
   std::optional<Waiters::iterator> Take();
   // The answer, or nullopt where the call is to wait on.
   std::optional<absl::StatusOr<LeaseGrant>> Try(Waiter& waiter);
+  // Lets the worker of a call that waited no longer count as wanting shards, so
+  // that those go to others.
+  void Withdraw(const LeaseCall& call);
   void Finish(Waiters::iterator waiter, absl::StatusOr<LeaseGrant> grant);
   void Requeue(Waiters::iterator waiter);
   SteadyTime NextRetry() LOWMARK_REQUIRES(mutex_);

@@ -108,7 +108,7 @@ struct SourceShard {
 struct LeaseCall {
   std::string stream;
   std::string worker;
-  int32_t max_leases = 1;
+  int32_t max_leases = 1;  // 0: the worker wants none any more
   int32_t capacity = 1;
   // Leases that the worker knows of. Where it holds more, an answer was lost.
   int32_t held = 0;
@@ -117,6 +117,9 @@ struct LeaseCall {
   // The call is answered, empty-handed, no later than this from now; until then
   // the worker counts as wanting max_leases shards.
   absl::Duration wait;
+  // Whether this is a sign of the worker's life. Not where a call that waits is
+  // tried again: its worker may be gone.
+  bool renew = true;
 };
 
 // What is granted: shards already leased to the worker under their new epoch.

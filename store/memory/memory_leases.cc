@@ -39,7 +39,7 @@ absl::StatusOr<LeaseGrant> MemoryStore::LeaseShards(const LeaseCall& call) {
     if (opened) session.order = ++last_id_;
     grant.opened = opened;
     session.capacity = call.capacity;
-    session.expires = now + call.session_ttl;
+    if (opened || call.renew) session.expires = now + call.session_ttl;
     session.wanted = call.max_leases;
     session.wants_until = now + call.wait;
     freed = EndExpiredSessions(**data, call.worker, now);

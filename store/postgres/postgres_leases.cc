@@ -139,7 +139,7 @@ absl::StatusOr<LeaseGrant> PostgresStore::LeaseShards(const LeaseCall& call) {
         grant = LeaseGrant();
         const pqxx::result session = transaction.exec_params(
             sql::kOpenSession, call.stream, call.worker, call.capacity, ToMicros(call.session_ttl),
-            call.max_leases, ToMicros(call.wait));
+            call.max_leases, ToMicros(call.wait), call.renew);
         const auto recalled = RecallPolicy(call.stream);
         const pqxx::result rows = transaction.exec_params(sql::kProbe, call.stream, call.worker,
                                                           recalled->etag, call.held);

@@ -148,7 +148,9 @@ SELECT stream_id, $2, nextval('lowmark.session_ids'), $3, $4::bigint * interval 
        clock_timestamp() + $6::bigint * interval '1 microsecond'
 FROM lowmark.streams WHERE name = $1
 ON CONFLICT (stream_id, worker) DO UPDATE
-SET capacity = excluded.capacity, ttl = excluded.ttl, expires_at = excluded.expires_at,
+SET capacity = excluded.capacity,
+    ttl = CASE WHEN $7 THEN excluded.ttl ELSE w.ttl END,
+    expires_at = CASE WHEN $7 THEN excluded.expires_at ELSE w.expires_at END,
     wanted = excluded.wanted, wants_until = excluded.wants_until
 WHERE w.ended_at IS NULL
 RETURNING xmax = 0)sql";

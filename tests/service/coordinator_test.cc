@@ -377,6 +377,7 @@ TEST(CoordinatorOptions, AreCheckedByName) {
            Case{"session-ttl", [](O& o) { o.session_ttl = absl::InfiniteDuration(); }},
            Case{"balance-interval", [](O& o) { o.balance_interval = absl::ZeroDuration(); }},
            Case{"longest-wait", [](O& o) { o.longest_wait = absl::Minutes(11); }},
+           Case{"lease-retry", [](O& o) { o.lease_retry = absl::ZeroDuration(); }},
            Case{"threads", [](O& o) { o.threads = 0; }},
            Case{"committers", [](O& o) { o.committer.committers = 17; }},
            Case{"committer", [](O& o) { o.committer.group_limit = 0; }},

@@ -182,6 +182,39 @@ TEST_F(LeaseQueueTest, WhoIsGoneGetsNoLease) {
   EXPECT_EQ(memory_.GetShard("s", "1")->shard.owner, "");
 }
 
+// What a worker that is gone wanted must not be kept for it.
+TEST_F(LeaseQueueTest, WhoIsGoneKeepsNoShardFromOthers) {
+  Open("s", "x");
+  LeaseQueue queue(store_, metrics_, one_thread_);
+  std::atomic<bool> gone = false;
+  Answers<Grant> left;
+  queue.Wait(
+      Call("s", "v", kLong), [&] { return gone.load(); }, left.Sink());
+  ASSERT_TRUE(Eventually([&] { return Tries() == 1; }));
+  ASSERT_TRUE(AddShard("1"));
+  // By the stock that is taken the shard is to go to "v", the first in line.
+  queue.Wait(Call("s", "x", kLong), Never, answers_.Sink());
+  ASSERT_TRUE(Eventually([&] { return Tries() == 2; }));
+  EXPECT_EQ(answers_.size(), 0u);
+  gone = true;
+  queue.Wake("s");
+  ASSERT_TRUE(left.Await(1));
+  ASSERT_TRUE(answers_.Await(1));
+  EXPECT_EQ(answers_.All()[0]->leases.size(), 1u);
+}
+
+TEST_F(LeaseQueueTest, OnlyTheFirstTryIsASignOfLife) {
+  std::vector<bool> renews;  // used by the queue's only thread
+  store_.after = [&](const LeaseCall& call) { renews.push_back(call.renew); };
+  {
+    LeaseQueue queue(store_, metrics_, {.threads = 1, .retry = absl::Milliseconds(1)});
+    queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+    ASSERT_TRUE(Eventually([&] { return Tries() >= 3; }));
+  }
+  EXPECT_TRUE(renews.at(0));
+  EXPECT_FALSE(renews.at(1));
+}
+
 TEST_F(LeaseQueueTest, ErrorsAreAnswersToo) {
   LeaseQueue queue(store_, metrics_, one_thread_);
   queue.Wait(Call("no-such-stream", "w", kLong), Never, answers_.Sink());

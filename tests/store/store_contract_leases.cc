@@ -195,6 +195,31 @@ TEST_P(StoreContract, AWorkerMayRenewAnExpiredSessionThatNobodyEnded) {
   EXPECT_THAT(Ids(MustLease("v", 1)), ElementsAre("a")) << "by its own call too";
 }
 
+// A worker whose host is gone still has a call that waits, which is tried again
+// and again: that must not keep its session alive.
+TEST_P(StoreContract, ATryWithoutASignOfLifeRenewsNothing) {
+  AddShards({"1"});
+  LeaseCall call = Call("gone", 1);
+  call.session_ttl = absl::Seconds(30);
+  ASSERT_EQ(store().LeaseShards(call)->leases.size(), 1u);
+  Advance(absl::Seconds(29));
+  call.held = 1;
+  call.renew = false;
+  ASSERT_TRUE(store().LeaseShards(call).ok());
+  Advance(absl::Seconds(2));
+  EXPECT_EQ(MustLease("other", 1).leases[0].shard.shard, "1");
+  EXPECT_EQ(Reason(store().LeaseShards(call).status()), kSessionExpired);
+}
+
+TEST_P(StoreContract, AWorkerMayWantNoneAnyMore) {
+  ASSERT_TRUE(store().LeaseShards(Call("a", 1)).ok());
+  AddShards({"1"});
+  // By the stock that is taken it is the turn of "a".
+  ASSERT_TRUE(store().LeaseShards(Call("b", 1))->leases.empty());
+  ASSERT_TRUE(store().LeaseShards(Call("a", 0))->leases.empty());
+  EXPECT_EQ(MustLease("b", 1).leases[0].shard.shard, "1");
+}
+
 TEST_P(StoreContract, RenewingNeedsASession) {
   EXPECT_EQ(Reason(store().RenewSession("s", "w", absl::Minutes(1)).status()), kSessionExpired);
   EXPECT_EQ(Reason(store().CheckSession("s", "w")), kSessionExpired);
