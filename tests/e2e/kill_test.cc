@@ -1,0 +1,128 @@
+// A stream is processed while parts of Lowmark are stopped and killed, and the
+// ledger is exact: every record processed or a dead letter, in order, and handed
+// over again only where a worker died with it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
+#include "tests/e2e/world.h"
+
+namespace lowmark {
+namespace {
+
+constexpr int kShards = 6;
+constexpr int kRecords = 300;
+constexpr int kBatch = 20;
+
+unsigned Seed() {
+  const char* given = std::getenv("LOWMARK_TEST_SEED");
+  const unsigned seed =
+      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device{}();
+  std::cout << "LOWMARK_TEST_SEED=" << seed << "\n";
+  return seed;
+}
+
+class KillTest : public testing::Test {
+ protected:
+  void StartAll(int workers) {
+    world_.WriteShards(kShards, kRecords);
+    world_.StartPostgres();
+    world_.StartCoordinator();
+    ASSERT_TRUE(world_.AwaitReady()) << world_.Log("coordinator-0");
+    world_.CreateStream();
+    for (int i = 0; i < workers; ++i) world_.StartWorker(i);
+  }
+
+  // `most_again`: records that may have been processed more than once.
+  void CheckLedger(int most_again) {
+    const Ledger ledger = world_.ReadLedger();
+    const std::multiset<std::string> letters = world_.DeadLetters();
+    EXPECT_EQ(std::set<std::string>(letters.begin(), letters.end()), world_.bad());
+    EXPECT_EQ(letters.size(), world_.bad().size()) << "a record was set aside twice";
+    int again = 0;
+    for (const std::string& record : world_.records()) {
+      const auto found = ledger.processed.find(record);
+      const int times = found == ledger.processed.end() ? 0 : found->second;
+      EXPECT_EQ(times > 0, !world_.bad().contains(record)) << record;
+      again += std::max(0, times - 1);
+    }
+    EXPECT_LE(again, most_again);
+    for (const auto& [shard, numbers] : ledger.first_taken) {
+      EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end())) << shard << " out of order";
+    }
+    std::cout << again << " records were processed again\n";
+  }
+
+  World world_;
+};
+
+TEST_F(KillTest, WithoutTroubleNothingIsProcessedTwice) {
+  StartAll(2);
+  ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-0") << world_.Log("coordinator-0");
+  CheckLedger(0);
+}
+
+TEST_F(KillTest, EveryPartIsKilledAndTheLedgerIsExact) {
+  std::mt19937 random(Seed());
+  StartAll(3);
+  int workers_killed = 0;
+  std::vector<int> victims = {0, 1, 2, 3, 0, 1, 2};  // coordinator, worker, server, backend
+  std::shuffle(victims.begin(), victims.end(), random);
+  for (size_t i = 0; i < victims.size(); ++i) {
+    const size_t progress = (i + 1) * kShards * kRecords / (victims.size() + 2);
+    ASSERT_TRUE(world_.AwaitLines(progress - random() % 50)) << world_.Log("worker-0");
+    if (victims[i] == 0) {
+      world_.coordinator()->Kill();
+      world_.StartCoordinator();
+    } else if (victims[i] == 1) {
+      const int worker = static_cast<int>(random() % 3);
+      world_.worker(worker)->Kill();
+      world_.StartWorker(worker);
+      ++workers_killed;
+    } else if (victims[i] == 2) {
+      ASSERT_TRUE(world_.postgres().Kill().ok());
+      const absl::Status started = world_.postgres().Start();
+      ASSERT_TRUE(started.ok()) << started;
+    } else {
+      // Any of the coordinator's backends: the server restarts all of them.
+      (void)world_.postgres().Query(
+          "postgres",
+          "COPY (SELECT pid FROM pg_stat_activity WHERE datname = 'lowmark' LIMIT 1) "
+          "TO PROGRAM 'xargs -r kill -9'");
+    }
+  }
+  ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-0") << world_.Log("coordinator-0");
+  // A worker dies with a batch in flight of each shard it holds, at most all.
+  CheckLedger(workers_killed * kShards * kBatch);
+}
+
+TEST_F(KillTest, StoppingInOrderRepeatsNothing) {
+  StartAll(3);
+  ASSERT_TRUE(world_.AwaitLines(kShards * kRecords / 4));
+  const ExitStatus worker = world_.worker(0)->Terminate(absl::Seconds(60));
+  EXPECT_TRUE(worker.ok()) << worker.ToString() << world_.Log("worker-0");
+  ASSERT_TRUE(world_.AwaitLines(kShards * kRecords / 3));
+  const ExitStatus coordinator = world_.coordinator()->Terminate(absl::Seconds(60));
+  EXPECT_TRUE(coordinator.ok()) << coordinator.ToString() << world_.Log("coordinator-0");
+  world_.StartCoordinator();
+  world_.StartWorker(0);
+  ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-1") << world_.Log("coordinator-0");
+  CheckLedger(0);
+}
+
+TEST_F(KillTest, WaitsForADatabaseThatIsNotThereYet) {
+  world_.StartCoordinator();
+  ASSERT_TRUE(world_.Await([&] { return world_.Readyz().starts_with("503"); }));
+  EXPECT_NE(world_.Readyz().find("PostgreSQL"), std::string::npos) << world_.Readyz();
+  world_.StartPostgres();
+  ASSERT_TRUE(world_.AwaitReady()) << world_.Log("coordinator-0");
+  ASSERT_TRUE(world_.postgres().Stop().ok());
+  ASSERT_TRUE(world_.Await([&] { return world_.Readyz().starts_with("503"); }));
+  ASSERT_TRUE(world_.postgres().Start().ok());
+  ASSERT_TRUE(world_.AwaitReady()) << world_.Log("coordinator-0");
+}
+
+}  // namespace
+}  // namespace lowmark
