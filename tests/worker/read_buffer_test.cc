@@ -1,0 +1,103 @@
+#include "worker/internal/read_buffer.h"
+
+#include <gmock/gmock.h>
+
+namespace lowmark {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1000);
+
+ReadResult Read(const std::vector<std::string>& sequences,
+                ReadResult::State state = ReadResult::State::kUpToDate) {
+  ReadResult result;
+  result.state = state;
+  for (const std::string& sequence : sequences) {
+    SourceRecord record;
+    record.record.sequence = sequence;
+    record.record.data = "xx";
+    result.records.push_back(record);
+  }
+  return result;
+}
+
+std::vector<std::string> Held(const ReadBuffer& buffer) {
+  std::vector<std::string> sequences;
+  for (const SourceRecord& record : buffer.read().records) {
+    sequences.push_back(record.record.sequence);
+  }
+  return sequences;
+}
+
+absl::Status Append(ReadBuffer& buffer, ReadResult result,
+                    SequenceOrder order = SequenceOrder::kNumeric) {
+  return buffer.Append(std::move(result), "", order, kNow);
+}
+
+TEST(ReadBuffer, KeepsWhatFollowsTheNextDelivery) {
+  ReadBuffer buffer(Position::TrimHorizon());
+  ASSERT_TRUE(Append(buffer, Read({"1", "5", "9", "12"})).ok());
+  EXPECT_EQ(buffer.bytes(), 8);
+  EXPECT_TRUE(buffer.Align(Position::TrimHorizon()));
+  EXPECT_TRUE(buffer.Align(Position::At("5")));
+  EXPECT_THAT(Held(buffer), testing::ElementsAre("5", "9", "12"));
+  EXPECT_TRUE(buffer.Align(Position::After("9")));
+  EXPECT_THAT(Held(buffer), testing::ElementsAre("12"));
+  EXPECT_TRUE(buffer.Align(Position::After("12")));
+  EXPECT_EQ(buffer.bytes(), 0);
+  EXPECT_EQ(buffer.next(), Position::After("12"));
+  EXPECT_TRUE(buffer.Align(Position::After("12")));
+}
+
+TEST(ReadBuffer, StartsAnewWhereTheDeliveryIsElsewhere) {
+  ReadBuffer buffer(Position::TrimHorizon());
+  ASSERT_TRUE(Append(buffer, Read({"1", "5"})).ok());
+  EXPECT_FALSE(buffer.Align(Position::At("3")));
+  EXPECT_THAT(Held(buffer), testing::IsEmpty());
+  EXPECT_EQ(buffer.next(), Position::At("3"));
+  EXPECT_EQ(buffer.read().state, ReadResult::State::kMore);
+  // Also back to what was dropped.
+  ASSERT_TRUE(Append(buffer, Read({"5", "6"})).ok());
+  ASSERT_TRUE(buffer.Align(Position::After("6")));
+  EXPECT_FALSE(buffer.Align(Position::At("5")));
+}
+
+TEST(ReadBuffer, RefusesWhatIsOutOfOrder) {
+  ReadBuffer buffer(Position::At("5"));
+  EXPECT_FALSE(Append(buffer, Read({"4"})).ok());
+  EXPECT_FALSE(Append(buffer, Read({"5", "5"})).ok());
+  EXPECT_FALSE(Append(buffer, Read({"10", "9"})).ok());
+  EXPECT_FALSE(Append(buffer, Read({"07"})).ok());
+  EXPECT_FALSE(Append(buffer, Read({"a"})).ok());
+  EXPECT_THAT(Held(buffer), testing::IsEmpty());
+  ASSERT_TRUE(Append(buffer, Read({"9", "10"})).ok());
+  const absl::Status again = Append(buffer, Read({"10"}));
+  EXPECT_TRUE(absl::IsFailedPrecondition(again));
+  EXPECT_EQ(again.message(), "the source gave sequence number 10 after 10");
+  EXPECT_THAT(Held(buffer), testing::ElementsAre("9", "10"));
+}
+
+TEST(ReadBuffer, TakesOpaqueTokensInAnyOrder) {
+  ReadBuffer buffer(Position::After("m"));
+  EXPECT_TRUE(Append(buffer, Read({"z", "a"}), SequenceOrder::kPositional).ok());
+  EXPECT_FALSE(Append(buffer, Read({"a"}), SequenceOrder::kPositional).ok());
+}
+
+TEST(ReadBuffer, RemembersWhenItsFirstRecordWasRead) {
+  ReadBuffer buffer(Position::TrimHorizon());
+  EXPECT_EQ(buffer.read().first_read, absl::InfiniteFuture());
+  ASSERT_TRUE(Append(buffer, Read({"1"})).ok());
+  ASSERT_TRUE(buffer.Append(Read({"2"}), "", SequenceOrder::kNumeric, kNow + absl::Hours(1)).ok());
+  EXPECT_EQ(buffer.read().first_read, kNow);
+  ASSERT_TRUE(buffer.Align(Position::After("2")));
+  EXPECT_EQ(buffer.read().first_read, absl::InfiniteFuture());
+}
+
+TEST(ReadBuffer, FailingReadLetsABatchGo) {
+  ReadBuffer buffer(Position::TrimHorizon());
+  ASSERT_TRUE(Append(buffer, Read({"1"}, ReadResult::State::kMore)).ok());
+  buffer.StopWaiting();
+  EXPECT_EQ(buffer.read().state, ReadResult::State::kUpToDate);
+}
+
+}  // namespace
+}  // namespace lowmark
