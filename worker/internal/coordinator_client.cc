@@ -52,11 +52,16 @@ std::string GrpcTarget(const std::string& address) {
   return absl::StrCat("dns:///", address);
 }
 
-template <typename Request, typename Response>
-struct CoordinatorClient::Call {
+struct CoordinatorClient::AnyCall {
+  virtual ~AnyCall() = default;
   std::shared_ptr<grpc::ClientContext> context = std::make_shared<grpc::ClientContext>();
+};
+
+template <typename Request, typename Response>
+struct CoordinatorClient::Call : AnyCall {
   Request request;
   Response response;
+  grpc::Status status;
   Callback<Response> callback;
 };
 
@@ -64,36 +69,46 @@ CoordinatorClient::CoordinatorClient(const std::string& address, EventLoop& loop
     : loop_(loop), stub_(v1::CoordinatorService::NewStub(MakeChannel(address))) {}
 
 CoordinatorClient::~CoordinatorClient() {
+  for (const auto& [key, call] : calls_) call->context->TryCancel();
   MutexLock lock(mutex_);
-  for (const auto& context : running_) context->TryCancel();
-  while (!running_.empty()) finished_.Wait(mutex_);
+  while (unanswered_ > 0) changed_.Wait(mutex_);
 }
 
 template <typename Request, typename Response, typename Start>
 CoordinatorClient::Cancel CoordinatorClient::Run(const Request& request, absl::Duration timeout,
                                                  Callback<Response> callback, const Start& start) {
-  auto call = std::make_shared<Call<Request, Response>>();
+  auto owned = std::make_unique<Call<Request, Response>>();
+  auto* call = owned.get();
+  calls_.emplace(call, std::move(owned));
   call->request = request;
   call->callback = std::move(callback);
   call->context->set_deadline(std::chrono::system_clock::now() +
                               absl::ToChronoMilliseconds(timeout));
   {
     MutexLock lock(mutex_);
-    running_.insert(call->context);
+    ++unanswered_;
   }
-  start(call.get(), [this, call](const grpc::Status& status) {
-    absl::StatusOr<Response> answer(std::move(call->response));
-    if (!status.ok()) answer = FromGrpc(status);
-    loop_.Post([call, answer = std::move(answer)]() mutable { call->callback(std::move(answer)); });
-    Finished(call->context);
+  start(call, [this, call](grpc::Status status) {
+    call->status = std::move(status);
+    loop_.Post([this, call] {
+      const auto finished = Take(call);
+      if (call->status.ok()) {
+        call->callback(std::move(call->response));
+      } else {
+        call->callback(FromGrpc(call->status));
+      }
+    });
+    MutexLock lock(mutex_);
+    --unanswered_;
+    changed_.NotifyAll();
   });
-  return [context = call->context] { context->TryCancel(); };
+  return [context = std::weak_ptr<grpc::ClientContext>(call->context)] {
+    if (const auto held = context.lock()) held->TryCancel();
+  };
 }
 
-void CoordinatorClient::Finished(const std::shared_ptr<grpc::ClientContext>& context) {
-  MutexLock lock(mutex_);
-  running_.erase(context);
-  finished_.NotifyAll();
+std::unique_ptr<CoordinatorClient::AnyCall> CoordinatorClient::Take(AnyCall* call) {
+  return std::move(calls_.extract(call).mapped());
 }
 
 CoordinatorClient::Cancel CoordinatorClient::LeaseShard(const v1::LeaseShardRequest& request,

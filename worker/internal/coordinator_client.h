@@ -6,8 +6,8 @@
 #include <grpcpp/grpcpp.h>
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -49,18 +49,25 @@ class CoordinatorClient {
                     Callback<v1::SyncShardsResponse> callback);
 
  private:
+  struct AnyCall;
   template <typename Request, typename Response>
   struct Call;
+
   template <typename Request, typename Response, typename Start>
   Cancel Run(const Request& request, absl::Duration timeout, Callback<Response> callback,
              const Start& start);
-  void Finished(const std::shared_ptr<grpc::ClientContext>& context);
+  // On the loop: a call that is over goes from calls_ to the caller.
+  std::unique_ptr<AnyCall> Take(AnyCall* call);
 
   EventLoop& loop_;
   std::unique_ptr<v1::CoordinatorService::Stub> stub_;
+  // A call holds on to the channel, and the channel must not end on a thread of
+  // gRPC, which would wait for itself. So calls are owned here, and gRPC's threads
+  // only look at them.
+  std::map<AnyCall*, std::unique_ptr<AnyCall>> calls_;
   Mutex mutex_;
-  CondVar finished_;
-  std::set<std::shared_ptr<grpc::ClientContext>> running_ LOWMARK_GUARDED_BY(mutex_);
+  CondVar changed_;
+  int unanswered_ LOWMARK_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace lowmark
