@@ -6,6 +6,7 @@
 #include "service/process/deadlock_detection.h"
 #include "service/process/logging.h"
 #include "service/process/options.h"
+#include "service/rpc/quiet.h"
 #include "service/serve.h"
 #include "store/postgres/migrate.h"
 
@@ -88,7 +89,8 @@ int Fail(const absl::Status& status, Logger& log) {
 }
 
 int Run(bool migrate_only, const ServeOptions& serve, Logger& log) {
-  for (const absl::Status& status : {serve.postgres.Validate(), serve.coordinator.Validate()}) {
+  for (const absl::Status& status :
+       {serve.postgres.Validate(), serve.coordinator.Validate(), serve.server.Validate()}) {
     if (!status.ok()) return Fail(status, log);
   }
   const absl::Status status = migrate_only ? Migrate(serve.postgres) : Serve(serve, log);
@@ -99,6 +101,7 @@ int Run(bool migrate_only, const ServeOptions& serve, Logger& log) {
 
 int Main(int argc, char** argv) {
   DisableDeadlockDetection();
+  QuietLibraries();
   Options options("lowmark-coordinator",
                   "Leases the shards of streams to workers and keeps their checkpoints in "
                   "PostgreSQL.",

@@ -11,6 +11,7 @@
 #include "service/process/options.h"
 #include "service/process/process_metrics.h"
 #include "service/process/shutdown.h"
+#include "service/rpc/quiet.h"
 #include "worker/handler/exec.h"
 #include "worker/handler/http.h"
 #include "worker/internal/runner.h"
@@ -172,6 +173,7 @@ absl::Status Serve(const Flags& flags, Shutdown& shutdown) {
 }
 
 int Main(int argc, char** argv) {
+  QuietLibraries();
   Flags flags;
   Options options("lowmark-worker",
                   "Leases shards of a stream, reads their records from a source, and hands them "

@@ -8,6 +8,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "service/core/error.h"
+#include "service/rpc/listen_address.h"
 
 namespace lowmark {
 namespace {
@@ -38,6 +40,13 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.SetMaxReceiveMessageSize(kLargestMessage);
 }
 
+absl::Status ServerOptions::Validate() const {
+  if (connection_age < absl::Seconds(1) || connection_age > absl::Hours(24 * 7)) {
+    return InvalidField("connection-age", absl::FormatDuration(connection_age), "must be 1s..168h");
+  }
+  return CheckListenAddress(listen);
+}
+
 Server::Server(Coordinator& coordinator)
     : coordinator_service_(coordinator), admin_service_(coordinator) {}
 
@@ -47,6 +56,8 @@ Server::~Server() {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
                                                       const ServerOptions& options) {
+  if (auto s = options.Validate(); !s.ok()) return s;
+  if (auto s = CheckSocketIsFree(options.listen); !s.ok()) return s;
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   std::unique_ptr<Server> server(new Server(coordinator));

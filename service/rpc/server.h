@@ -22,6 +22,9 @@ struct ServerOptions {
   // A connection is closed gently after this, so that clients spread over
   // replicas that were added since. Longer than the longest long poll.
   absl::Duration connection_age = absl::Minutes(10);
+
+  // INVALID_ARGUMENT naming what is wrong.
+  absl::Status Validate() const;
 };
 
 // Sets the limits of a coordinator's server; the benchmark's baseline has the same.
@@ -29,8 +32,8 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options);
 
 class Server {
  public:
-  // Serves at once; not yet healthy. FAILED_PRECONDITION, saying what to do,
-  // where it cannot listen.
+  // Serves at once; not yet healthy. INVALID_ARGUMENT for options that are wrong;
+  // FAILED_PRECONDITION, saying what to do, where it cannot listen.
   static absl::StatusOr<std::unique_ptr<Server>> Start(Coordinator& coordinator,
                                                        const ServerOptions& options);
   ~Server();

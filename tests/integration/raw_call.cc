@@ -2,13 +2,15 @@
 
 #include <grpcpp/generic/generic_stub.h>
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "service/rpc/status.h"
 
 namespace lowmark {
 
 absl::Status RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                     const std::string& bytes, absl::Duration timeout) {
+                     const std::string& bytes, absl::Duration timeout, std::string* answer) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
@@ -23,7 +25,18 @@ absl::Status RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::s
   void* tag = nullptr;
   bool ok = false;
   queue.Next(&tag, &ok);
+  if (answer != nullptr && status.ok()) *answer = Bytes(response);
   return FromGrpc(status);
+}
+
+std::string Bytes(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer.Dump(&slices).ok()) return bytes;
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return bytes;
 }
 
 absl::Status RawCall(const std::shared_ptr<grpc::Channel>& channel,

@@ -14,10 +14,14 @@
 
 namespace lowmark {
 
-// `method` is "/package.Service/Method". The answer, where there is one, is only
-// looked at for being one.
+// `method` is "/package.Service/Method". The answer's bytes go to `answer`, where
+// that is given.
 absl::Status RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                     const std::string& bytes, absl::Duration timeout = absl::Seconds(30));
+                     const std::string& bytes, absl::Duration timeout = absl::Seconds(30),
+                     std::string* answer = nullptr);
+
+// What a byte buffer holds.
+std::string Bytes(const grpc::ByteBuffer& buffer);
 
 absl::Status RawCall(const std::shared_ptr<grpc::Channel>& channel,
                      const google::protobuf::MethodDescriptor& method,
