@@ -105,8 +105,8 @@ def ended_by_signal(number, _):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, ended_by_signal)
-    signal.signal(signal.SIGHUP, ended_by_signal)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ended_by_signal)
     try:
         sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
     except KeyboardInterrupt:

@@ -58,8 +58,8 @@ class System:
     def __enter__(self):
         try:
             self._start()
-        except BaseException:
-            self.__exit__(Failure)
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
         return self
 
@@ -81,7 +81,7 @@ class System:
             self.programs["lowmark"], "dev", "--data", os.path.join(self.directory, "dev"),
             "--listen", self.address, "--http-listen", self.http])
         self.wait(self._ready, "the coordinator to be ready", dev)
-        step.done(f"PostgreSQL and a coordinator at {self.address}")
+        step.done("PostgreSQL and a coordinator are there")
 
     def _ready(self):
         try:
@@ -97,7 +97,8 @@ class System:
         return self._run(f"worker-{name}", [
             self.programs["lowmark-worker"], "--coordinator", self.address, "--stream", stream,
             "--source", "file", "--source-path", source, "--handler", "exec",
-            "--handler-command", shlex.join(handler), "--http-listen", http])
+            "--handler-command", shlex.join(handler), "--http-listen", http,
+            "--grace", "5s"])
 
     def _run(self, name, command):
         with open(self._log(name), "wb") as log:
