@@ -179,7 +179,8 @@ ConnectionPool::Attempt ConnectionPool::Try(Mode mode, const Body& body) {
 }
 
 absl::Status ConnectionPool::RunOn(Connection& connection, Mode mode, const Body& body) const {
-  if (mode == Mode::kStatement) {
+  // Where a pooler took no settings, only a transaction has its timeouts.
+  if (mode == Mode::kStatement && !settings_refused_) {
     pqxx::nontransaction statement(connection.get());
     return body(statement);
   }

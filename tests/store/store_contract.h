@@ -35,6 +35,20 @@ class StoreUnderTest {
 
 using MakeStore = std::unique_ptr<StoreUnderTest> (*)();
 
+// Collects the hints of WatchFreeShards. Must outlive the store.
+class FreeHints {
+ public:
+  std::function<void(const std::string&)> Callback();
+  void Clear();
+  // Whether a hint for the stream, or for any, came in time.
+  bool Await(const std::string& stream, absl::Duration timeout = absl::Seconds(20));
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<std::string> streams_ LOWMARK_GUARDED_BY(mutex_);
+};
+
 // Has a stream "s" for each test, and short words for what tests do with it.
 class StoreContract : public testing::TestWithParam<MakeStore> {
  public:
@@ -61,21 +75,8 @@ class StoreContract : public testing::TestWithParam<MakeStore> {
   absl::Status Update(ShardUpdate update, const std::string& stream = "s");
 
  protected:
+  FreeHints hints_;  // outlives the store, whose thread calls it
   std::unique_ptr<StoreUnderTest> under_test_;
-};
-
-// Collects the hints of WatchFreeShards. Must outlive the store.
-class FreeHints {
- public:
-  std::function<void(const std::string&)> Callback();
-  void Clear();
-  // Whether a hint for the stream, or for any, came in time.
-  bool Await(const std::string& stream, absl::Duration timeout = absl::Seconds(20));
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  std::vector<std::string> streams_ LOWMARK_GUARDED_BY(mutex_);
 };
 
 }  // namespace lowmark

@@ -289,30 +289,29 @@ TEST_P(StoreContract, ADoneShardIsNobodys) {
 }
 
 TEST_P(StoreContract, HintsWhenAShardMayBeFree) {
-  FreeHints hints;
   under_test_ = GetParam()();
-  store().WatchFreeShards(hints.Callback());
+  store().WatchFreeShards(hints_.Callback());
   ASSERT_TRUE(store().CreateStream("s", TestPolicy()).ok());
   // Until one came the watch may not have begun, or may still say "any".
   do {
     ASSERT_TRUE(store().AddShards("s", {{absl::FormatTime(absl::Now()), {}}}).ok());
-  } while (!hints.Await("s", absl::Milliseconds(200)));
-  hints.Clear();
+  } while (!hints_.Await("s", absl::Milliseconds(200)));
+  hints_.Clear();
   LeaseGrant grant = MustLease("w", 1);
 
   ASSERT_TRUE(store().AddShards("s", {{"a", {}}}).ok());
-  EXPECT_TRUE(hints.Await("s")) << "a new shard";
-  hints.Clear();
+  EXPECT_TRUE(hints_.Await("s")) << "a new shard";
+  hints_.Clear();
   ASSERT_TRUE(Update(ReleaseOf(grant.leases[0].shard)).ok());
-  EXPECT_TRUE(hints.Await("s")) << "a released one";
+  EXPECT_TRUE(hints_.Await("s")) << "a released one";
 
   grant = MustLease("w", 1);
   ASSERT_TRUE(store().AddShards("s", {{"child", {grant.leases[0].shard.shard}}}).ok());
-  hints.Clear();
+  hints_.Clear();
   ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
-  EXPECT_TRUE(hints.Await("s")) << "a child whose parents are done";
+  EXPECT_TRUE(hints_.Await("s")) << "a child whose parents are done";
 
-  hints.Clear();
+  hints_.Clear();
   for (bool paused : {true, false}) {
     ASSERT_TRUE(store()
                     .UpdateStream("s", "",
@@ -322,7 +321,7 @@ TEST_P(StoreContract, HintsWhenAShardMayBeFree) {
                                   })
                     .ok());
   }
-  EXPECT_TRUE(hints.Await("s")) << "a stream that goes on";
+  EXPECT_TRUE(hints_.Await("s")) << "a stream that goes on";
 }
 
 }  // namespace

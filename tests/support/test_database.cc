@@ -15,7 +15,6 @@ namespace lowmark {
 namespace {
 
 constexpr char kTemplate[] = "lowmark_template";
-constexpr char kAppUser[] = "test_app";
 
 PostgresOptions OptionsFor(const std::string& database) {
   PostgresOptions options;
@@ -44,7 +43,8 @@ void MakeTemplate() {
   static const bool made = [] {
     MustSucceed("making a database", TestCluster().CreateDatabase(kTemplate));
     MustSucceed("migrating a database", Migrate(OptionsFor(kTemplate)));
-    const std::string sql = absl::StrCat("CREATE ROLE ", kAppUser, " LOGIN IN ROLE lowmark_app");
+    const std::string sql =
+        absl::StrCat("CREATE ROLE ", TestDatabase::kAppUser, " LOGIN IN ROLE lowmark_app");
     MustSucceed("making a user", TestCluster().Query("postgres", sql).status());
     return true;
   }();

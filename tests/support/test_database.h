@@ -33,7 +33,8 @@ class TestDatabase {
   const std::string& name() const { return name_; }
   // As superuser.
   PostgresOptions options() const;
-  // As a user whose only rights are the role lowmark_app's.
+  // As a user, kAppUser, whose only rights are the role lowmark_app's.
+  static constexpr char kAppUser[] = "test_app";
   PostgresOptions app_options() const;
   // Rows one a line, columns separated by "|"; an error is a failure of the test,
   // and its text the answer.
