@@ -1,0 +1,15 @@
+# find_package(lowmark): the target lowmark::worker. What it is linked from comes
+# from Debian's packages, as in deploy/packages/build.txt.
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(absl)
+find_dependency(Protobuf)
+find_dependency(gRPC CONFIG)
+find_dependency(CURL)
+find_dependency(spdlog)
+find_dependency(nlohmann_json)
+find_dependency(yaml-cpp)
+find_dependency(CLI11)
+find_dependency(civetweb)
+find_dependency(prometheus-cpp CONFIG)
+include(${CMAKE_CURRENT_LIST_DIR}/lowmarkTargets.cmake)
