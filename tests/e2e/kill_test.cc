@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "tests/e2e/world.h"
 
 namespace lowmark {
@@ -62,6 +65,53 @@ TEST_F(KillTest, WithoutTroubleNothingIsProcessedTwice) {
   StartAll(2);
   ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-0") << world_.Log("coordinator-0");
   CheckLedger(0);
+}
+
+// promtool is the judge of names, types and help texts.
+TEST_F(KillTest, BothProgramsMetricsAreWellFormed) {
+  StartAll(1);
+  ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-0");
+  for (const std::string part : {"coordinator-0", "worker-0"}) {
+    const std::string answer = world_.Get(part, "/metrics");
+    ASSERT_TRUE(answer.starts_with("200 ")) << answer;
+    const std::string file = absl::StrCat(world_.directory(), "/", part, ".metrics");
+    std::ofstream(file) << answer.substr(4) << "\n";
+    auto judged = RunCommand({.argv = {"sh", "-c", absl::StrCat("promtool check metrics <", file)}},
+                             absl::Minutes(1));
+    ASSERT_TRUE(judged.ok()) << judged.status();
+    EXPECT_TRUE(judged->exit.ok()) << judged->output;
+    EXPECT_EQ(judged->output, "") << part;
+  }
+}
+
+// What is wrong with a record or a shard is said of it, and the rest goes on.
+TEST_F(KillTest, TroubleOfTheSourceStaysWhereItIs) {
+  world_.WriteShards(2, 90);
+  std::ofstream(world_.SourceFile("s0.jsonl"), std::ios::app) << "not json\n";
+  std::filesystem::create_directory(world_.SourceFile("s2.jsonl"));
+  world_.StartPostgres();
+  world_.StartCoordinator();
+  ASSERT_TRUE(world_.AwaitReady()) << world_.Log("coordinator-0");
+  world_.CreateStream();
+  world_.StartWorker(0);
+  ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-0");
+  auto letters = world_.postgres().Query(
+      "lowmark",
+      "SELECT l.shard, l.condition, r.data FROM lowmark.dead_letters l "
+      "JOIN lowmark.dead_letter_records r ON r.dead_letter = l.id AND r.stream_id = l.stream_id");
+  ASSERT_TRUE(letters.ok()) << letters.status();
+  EXPECT_EQ(*letters, "s0|4|\\x6e6f74206a736f6e");
+  // A file that shrank under its checkpoint.
+  std::ofstream(world_.SourceFile("s3.jsonl")) << R"({"n": 1, "kind": "good"})"
+                                               << "\n";
+  ASSERT_TRUE(world_.Await([&] { return world_.ReadLedger().first_taken.contains("s3"); }))
+      << world_.Log("worker-0");
+  std::ofstream(world_.SourceFile("s3.jsonl")).flush();
+  ASSERT_TRUE(world_.Await([&] {
+    const std::string log = world_.Log("worker-0");
+    return log.find("shard=s3") != std::string::npos && log.find("truncated") != std::string::npos;
+  })) << world_.Log("worker-0");
+  EXPECT_TRUE(world_.worker(0)->Terminate(absl::Seconds(60)).ok());
 }
 
 TEST_F(KillTest, EveryPartIsKilledAndTheLedgerIsExact) {

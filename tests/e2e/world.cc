@@ -58,11 +58,15 @@ World::~World() {
   if (!testing::Test::HasFailure()) std::filesystem::remove_all(directory_);
 }
 
+std::string World::SourceFile(const std::string& name) const {
+  return absl::StrCat(directory_, "/source/", name);
+}
+
 void World::WriteShards(int shards, int records) {
   shards_ = shards;
   for (int s = 0; s < shards; ++s) {
     const std::string shard = absl::StrCat("s", s);
-    const std::string path = absl::StrCat(directory_, "/source/", shard);
+    const std::string path = SourceFile(shard);
     std::string text;
     for (int n = 1; n <= records; ++n) {
       const char* kind = n % 97 == 0 ? "bad" : n % 31 == 0 ? "flaky" : "good";
@@ -97,7 +101,7 @@ void World::StartWorker(int i) {
       Start({WORKER, "--coordinator", absl::StrCat("unix:", directory_, "/c0.sock"), "--stream",
              "t", "--source", "file", "--source-path", directory_ + "/source", "--handler", "exec",
              "--handler-command", absl::StrCat(HANDLER, " ", directory_), "--http-listen",
-             "127.0.0.1:0", "--grace", "20s"},
+             "127.0.0.1:0", "--grace", "20s", "--sync-interval", "1s"},
             absl::StrCat(directory_, "/worker-", i, ".log"));
 }
 
@@ -169,24 +173,28 @@ std::string World::Log(const std::string& part) const {
                       ReadFile(absl::StrCat(directory_, "/", part, ".log")));
 }
 
-std::string World::HttpPort(int i) const {
+std::string World::HttpPort(const std::string& part) const {
   // The last start's line counts: "... http=127.0.0.1:PORT".
-  const std::string log = ReadFile(absl::StrCat(directory_, "/coordinator-", i, ".log"));
+  const std::string log = ReadFile(absl::StrCat(directory_, "/", part, ".log"));
   const size_t at = log.rfind("http=127.0.0.1:");
   if (at == std::string::npos) return "";
   return log.substr(at + 15, log.find_first_not_of("0123456789", at + 15) - at - 15);
 }
 
-std::string World::Readyz(int i) const {
-  const std::string port = HttpPort(i);
+std::string World::Get(const std::string& part, const std::string& path) const {
+  const std::string port = HttpPort(part);
   if (port.empty()) return "";
-  auto answer = RunCommand({.argv = {"curl", "-s", "-w", "%{http_code}",
-                                     absl::StrCat("http://127.0.0.1:", port, "/readyz")}},
-                           absl::Seconds(10));
+  auto answer = RunCommand(
+      {.argv = {"curl", "-s", "-w", "%{http_code}", absl::StrCat("http://127.0.0.1:", port, path)}},
+      absl::Seconds(10));
   if (!answer.ok() || !answer->exit.ok()) return "";
   const std::string text(absl::StripAsciiWhitespace(answer->output));
   if (text.size() < 3) return "";
   return absl::StrCat(text.substr(text.size() - 3), " ", text.substr(0, text.size() - 3));
+}
+
+std::string World::Readyz(int coordinator) const {
+  return Get(absl::StrCat("coordinator-", coordinator), "/readyz");
 }
 
 }  // namespace lowmark

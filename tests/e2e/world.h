@@ -32,6 +32,7 @@ class World {
   World();
   ~World();
 
+  std::string SourceFile(const std::string& name) const;
   // Writes shards "s0".. of `records` records each, closed: every 97th is bad, every
   // 31st of the others flaky.
   void WriteShards(int shards, int records);
@@ -63,11 +64,13 @@ class World {
   // The log of a part, for the message of a failed test.
   std::string Log(const std::string& part) const;
 
-  // The body of coordinator `i`'s /readyz with its status code in front.
-  std::string Readyz(int i = 0) const;
+  // What a part ("coordinator-0", "worker-1") answers to a GET of `path`: its
+  // status code, a space, the body. Empty where it does not.
+  std::string Get(const std::string& part, const std::string& path) const;
+  std::string Readyz(int coordinator = 0) const;
 
  private:
-  std::string HttpPort(int i) const;
+  std::string HttpPort(const std::string& part) const;
 
   std::string directory_;
   std::unique_ptr<PostgresCluster> postgres_;
