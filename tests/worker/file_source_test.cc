@@ -202,7 +202,7 @@ TEST_F(FileSourceTest, LastLineOfAClosedShardNeedsNoNewline) {
 }
 
 TEST_F(FileSourceTest, LineThatIsNotJsonIsUnreadable) {
-  Append("s", std::string("oops\n\n{\"a\":1,}\n\"\xff\"\n\0\n{}\n", 26));
+  Append("s", std::string("oops\n\n{\"a\":1,}\n\"\xff\"\n\0\n{}\n", 24));
   const ReadResult result = Read(*Open(Position::TrimHorizon()));
   ASSERT_EQ(result.records.size(), 6u);
   for (int i = 0; i < 5; ++i) {
