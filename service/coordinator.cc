@@ -57,9 +57,13 @@ absl::Status CoordinatorOptions::Validate() const {
        {CheckDuration("session-ttl", session_ttl, absl::Milliseconds(100), absl::Hours(1)),
         CheckDuration("balance-interval", balance_interval, absl::Milliseconds(10),
                       absl::Minutes(1)),
+        CheckDuration("balance-settling", balance_settling, absl::ZeroDuration(), absl::Hours(1)),
         CheckDuration("longest-wait", longest_wait, absl::Seconds(1), absl::Minutes(10)),
         CheckDuration("lease-retry", lease_retry, absl::Milliseconds(10), absl::Minutes(1))}) {
     if (!status.ok()) return status;
+  }
+  if (!(balance_moves >= 0.001 && balance_moves <= 1)) {
+    return InvalidField("balance-moves", absl::StrCat(balance_moves), "must be 0.001..1");
   }
   if (threads < 1 || threads > 64) return InvalidField("threads", threads, "must be 1..64");
   if (committer.committers < 1 || committer.committers > 16) {
@@ -75,8 +79,11 @@ Coordinator::Coordinator(Store& store, Metrics& metrics, const CoordinatorOption
     : store_(store),
       metrics_(metrics),
       options_(options),
-      handovers_(store, metrics, {options.balance_interval, options.session_ttl}),
-      leases_(store, metrics, {options.threads, options.lease_retry}),
+      handovers_(store, metrics,
+                 {options.balance_interval, options.session_ttl, options.balance_settling,
+                  options.balance_moves}),
+      leases_(store, metrics, {options.threads, options.lease_retry, options.session_ttl}),
+      heartbeats_(store, executor_, options.session_ttl),
       executor_(options.threads, kTaskLimit),
       committer_(store, metrics, options.committer),
       hints_(std::make_shared<Hints>()) {
@@ -128,13 +135,11 @@ void Coordinator::ReportBatch(std::shared_ptr<const Report> report, Done<ReportA
                     });
 }
 
-void Coordinator::LeaseShard(LeaseCall call, std::function<bool()> cancelled,
-                             Done<LeaseGrant> done) {
-  handovers_.NoteActivity(call.stream);
-  call.session_ttl = options_.session_ttl;
+void Coordinator::LeaseShard(const std::string& stream, LeaseCall call,
+                             std::function<bool()> cancelled, Done<LeaseGrant> done) {
+  handovers_.NoteActivity(stream);
   call.wait = std::min(call.wait, options_.longest_wait);
-  const std::string stream = call.stream;
-  leases_.Wait(call, std::move(cancelled),
+  leases_.Wait(stream, call, std::move(cancelled),
                [this, stream, done = std::move(done)](absl::StatusOr<LeaseGrant> grant) {
                  if (grant.ok()) {
                    for (const LeaseGrant::Lease& lease : grant->leases) {
@@ -145,17 +150,21 @@ void Coordinator::LeaseShard(LeaseCall call, std::function<bool()> cancelled,
                });
 }
 
-void Coordinator::Heartbeat(const std::string& stream, const std::string& worker,
-                            Done<HeartbeatAnswer> done) {
+void Coordinator::Heartbeat(const std::string& stream, Renewal renewal,
+                            std::function<bool()> cancelled, Done<HeartbeatAnswer> done) {
   handovers_.NoteActivity(stream);
-  RunBlocking<HeartbeatAnswer>(done, [this, stream, worker]() -> absl::StatusOr<HeartbeatAnswer> {
-    auto session = store_.RenewSession(stream, worker, options_.session_ttl);
-    if (!session.ok()) {
-      metrics_.CountStoreError("heartbeat", session.status());
-      return session.status();
-    }
-    return HeartbeatAnswer{handovers_.AskAll(stream, worker), session->elected};
-  });
+  const std::string worker = renewal.worker;
+  heartbeats_.Beat(stream, std::move(renewal), std::move(cancelled),
+                   [this, stream, worker, done = std::move(done)](
+                       const absl::StatusOr<SessionView>& session) {
+                     leases_.NoteStore(session.status());
+                     if (!session.ok()) {
+                       metrics_.CountStoreError("heartbeat", session.status());
+                       done(session.status());
+                       return;
+                     }
+                     done(HeartbeatAnswer{handovers_.AskAll(stream, worker), session->elected});
+                   });
 }
 
 void Coordinator::ReleaseShard(const std::string& stream, const std::string& shard,

@@ -17,6 +17,7 @@
 #include "service/committer.h"
 #include "service/executor.h"
 #include "service/handovers.h"
+#include "service/heartbeats.h"
 #include "service/lease_queue.h"
 #include "service/metrics.h"
 #include "store/store.h"
@@ -29,10 +30,14 @@ struct CoordinatorOptions {
   absl::Duration session_ttl = absl::Seconds(30);
   // How often the balance of a stream is looked at: 10 ms..1 min.
   absl::Duration balance_interval = absl::Seconds(1);
+  // A shard that came to its worker less than this ago stays there: 0..1 h.
+  absl::Duration balance_settling = absl::Seconds(5);
+  // The share of a stream's shards that may be on the move at a time: 0.001..1.
+  double balance_moves = 0.1;
   // A LeaseShard call is answered no later than this: 1 s..10 min.
   absl::Duration longest_wait = absl::Minutes(1);
-  // How often a waiting LeaseShard call is tried without a hint that a shard became
-  // free, which is what finds the shards of workers that died: 10 ms..1 min.
+  // How often waiting LeaseShard calls are looked at where no hint that a shard
+  // became free arrives from the database, a tenth as often where they do: 10 ms..1 min.
   absl::Duration lease_retry = absl::Milliseconds(500);
   // Threads for what is not grouped: leases, heartbeats, shard lists. 1..64.
   int threads = 2;
@@ -98,9 +103,11 @@ class Coordinator {
   // --- For workers ---------------------------------------------------------
 
   void ReportBatch(std::shared_ptr<const Report> report, Done<ReportAnswer> done);
-  // `call.wait` is the caller's patience; session_ttl is filled in here.
-  void LeaseShard(LeaseCall call, std::function<bool()> cancelled, Done<LeaseGrant> done);
-  void Heartbeat(const std::string& stream, const std::string& worker, Done<HeartbeatAnswer> done);
+  // `call.wait` is the caller's patience.
+  void LeaseShard(const std::string& stream, LeaseCall call, std::function<bool()> cancelled,
+                  Done<LeaseGrant> done);
+  void Heartbeat(const std::string& stream, Renewal renewal, std::function<bool()> cancelled,
+                 Done<HeartbeatAnswer> done);
   void ReleaseShard(const std::string& stream, const std::string& shard, const std::string& worker,
                     int64_t epoch, std::function<void(absl::Status)> done);
   void SyncShards(const std::string& stream, const std::string& worker,
@@ -134,6 +141,7 @@ class Coordinator {
   const CoordinatorOptions options_;
   Handovers handovers_;
   LeaseQueue leases_;
+  Heartbeats heartbeats_;
   Executor executor_;
   Committer committer_;
   const std::shared_ptr<Hints> hints_;

@@ -13,10 +13,8 @@ namespace {
 // A stream whose workers were not heard of for so long is none of ours.
 constexpr absl::Duration kForgotten = absl::Minutes(2);
 
-bool AnyoneWants(const Census& census) {
-  return census.paused || std::any_of(census.workers.begin(), census.workers.end(),
-                                      [](const WorkerLoad& w) { return w.wanted > 0; });
-}
+// However few shards a stream has, so many may be asked for at a time.
+constexpr int64_t kLeastMoves = 10;
 
 ShardChange Take(const Shard& shard) {
   ShardChange change;
@@ -165,15 +163,19 @@ absl::StatusOr<Handovers::Requests> Handovers::Choose(const std::string& stream)
   Requests requests;
   absl::StatusOr<Census> census = store_.ReadCensus(stream);
   if (!census.ok()) return census.status();
-  if (!AnyoneWants(*census)) return requests;
-  const std::vector<int64_t> excess = ToHandOver(*census);
-  for (size_t i = 0; i < excess.size(); ++i) {
-    if (excess[i] == 0) continue;
+  const std::vector<Excess> excess = ToHandOver(*census);
+  int64_t limit = std::max(
+      kLeastMoves, static_cast<int64_t>(options_.moves * static_cast<double>(census->shards)));
+  for (size_t i = 0; i < excess.size() && limit > 0; ++i) {
+    if (!excess[i].any()) continue;
     const std::string& worker = census->workers[i].worker;
-    auto leases = store_.ListLeases(stream, worker, static_cast<int32_t>(excess[i]));
-    if (!leases.ok()) return leases.status();
-    for (const Shard& shard : *leases) {
+    auto held = store_.ListHeld(stream, worker);
+    if (!held.ok()) return held.status();
+    for (size_t j :
+         ChooseToHandOver(held->shards, excess[i], held->now, options_.settling, limit)) {
+      const HeldShard& shard = held->shards[j];
       requests[shard.shard] = {worker, shard.epoch, std::chrono::steady_clock::now(), {}};
+      --limit;
     }
   }
   return requests;

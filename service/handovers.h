@@ -29,6 +29,11 @@ struct HandoverOptions {
   // How long a worker's session lives without a sign of it: within that time a
   // live worker is told what is asked of it.
   absl::Duration session_ttl = absl::Seconds(30);
+  // A shard that came to its worker less than this ago is not asked for.
+  absl::Duration settling = absl::Seconds(5);
+  // Of a stream's shards so many are asked for at a time, at most: this share of
+  // them, and ten at least.
+  double moves = 0.1;
 };
 
 // Thread-safe.

@@ -1,21 +1,29 @@
 #include "service/lease_queue.h"
 
 #include <algorithm>
-#include <limits>
+#include <iterator>
+#include <unordered_set>
 #include <utility>
+
+#include "service/core/error.h"
 
 namespace lowmark {
 namespace {
 
-absl::Duration Left(SteadyTime deadline) {
-  return absl::FromChrono(std::chrono::duration_cast<std::chrono::nanoseconds>(
-      deadline - std::chrono::steady_clock::now()));
-}
+// Where hints arrive, looks without one are only for what no hint tells.
+constexpr int kRarerWithHints = 10;
+// After the moment when a session expires, so that it has.
+constexpr absl::Duration kAfterExpiry = absl::Milliseconds(1);
+
+SteadyTime Now() { return std::chrono::steady_clock::now(); }
 
 }  // namespace
 
 LeaseQueue::LeaseQueue(Store& store, Metrics& metrics, const LeaseQueueOptions& options)
-    : store_(store), metrics_(metrics), options_(options) {
+    : store_(store),
+      metrics_(metrics),
+      options_(options),
+      rules_(RulesFor(options.session_ttl, options.retry * kRarerWithHints)) {
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
@@ -29,17 +37,15 @@ LeaseQueue::~LeaseQueue() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void LeaseQueue::Wait(const LeaseCall& call, std::function<bool()> cancelled, Done done) {
-  Waiter waiter;
-  waiter.call = call;
-  waiter.deadline = SteadyDeadline(call.wait);
-  waiter.next_try = std::chrono::steady_clock::now();
-  waiter.cancelled = std::move(cancelled);
-  waiter.done = std::move(done);
+void LeaseQueue::Wait(const std::string& stream, const LeaseCall& call,
+                      std::function<bool()> cancelled, Done done) {
   {
     MutexLock lock(mutex_);
-    waiting_.push_back(std::move(waiter));
-    metrics_.SetWaiting(waiting_.size() + trying_.size());
+    Queue& queue = queues_[stream];
+    queue.waiters.push_back(
+        {call, SteadyDeadline(call.wait), std::move(cancelled), std::move(done)});
+    queue.next_round = Now();
+    metrics_.SetWaiting(++waiting_);
   }
   changed_.NotifyOne();
 }
@@ -47,17 +53,19 @@ void LeaseQueue::Wait(const LeaseCall& call, std::function<bool()> cancelled, Do
 void LeaseQueue::Wake(const std::string& stream) {
   {
     MutexLock lock(mutex_);
-    const SteadyTime now = std::chrono::steady_clock::now();
-    const auto concerns = [&](const Waiter& w) {
-      return stream.empty() || w.call.stream == stream;
-    };
-    for (Waiter& waiter : waiting_) {
-      if (concerns(waiter)) waiter.next_try = now;
+    const SteadyTime now = Now();
+    for (auto& [name, queue] : queues_) {
+      // Also during a round, which may have looked before.
+      if (stream.empty() || name == stream) queue.next_round = now;
     }
-    // A hint that comes during a try may be about what the try did not see.
-    for (Waiter& waiter : trying_) waiter.woken = waiter.woken || concerns(waiter);
   }
-  changed_.NotifyAll();
+  changed_.NotifyOne();
+}
+
+void LeaseQueue::NoteStore(const absl::Status& status) {
+  MutexLock lock(mutex_);
+  watch_ = absl::IsUnavailable(status) ? NoteFailure(watch_)
+                                       : NoteAnswer(watch_, rules_, Monotonic(), std::nullopt);
 }
 
 void LeaseQueue::Drain() {
@@ -68,95 +76,173 @@ void LeaseQueue::Drain() {
   changed_.NotifyAll();
 }
 
-SteadyTime LeaseQueue::NextRetry() {
+absl::Duration LeaseQueue::Monotonic() const { return absl::FromChrono(Now() - start_); }
+
+absl::Duration LeaseQueue::Poll() const {
+  return store_.WatchesFreeShards() ? options_.retry * kRarerWithHints : options_.retry;
+}
+
+SteadyTime LeaseQueue::Spread(absl::Duration pause) {
   // A spread is all that is wanted of this: a linear congruence will do.
   jitter_ = jitter_ * 6364136223846793005u + 1442695040888963407u;
   const double share = 0.5 + static_cast<double>(jitter_ >> 40) / (1 << 24);
-  return SteadyDeadline(options_.retry * share);
+  return SteadyDeadline(pause * share);
 }
 
-std::optional<LeaseQueue::Waiters::iterator> LeaseQueue::Take() {
+// --- Rounds --------------------------------------------------------------------
+
+void LeaseQueue::Run() {
+  std::string stream;
+  Waiters round;
+  while (Take(stream, round)) {
+    const SteadyTime next_round = Serve(stream, round);
+    Return(stream, std::exchange(round, {}), next_round);
+  }
+}
+
+bool LeaseQueue::Take(std::string& stream, Waiters& round) {
   MutexLock lock(mutex_);
   for (;;) {
-    const SteadyTime now = std::chrono::steady_clock::now();
+    const SteadyTime now = Now();
     SteadyTime wake = now + std::chrono::hours(1);
-    for (auto waiter = waiting_.begin(); waiter != waiting_.end(); ++waiter) {
-      const SteadyTime at = draining_ ? now : std::min(waiter->next_try, waiter->deadline);
-      if (at <= now) {
+    for (auto& [name, queue] : queues_) {
+      if (queue.serving) continue;
+      if (draining_ || queue.next_round <= now) {
+        stream = name;
+        round = std::exchange(queue.waiters, {});
+        queue.serving = true;
+        queue.next_round = SteadyTime::max();  // until a hint or a call comes
         if (draining_) {
-          waiter->deadline = now;
-          waiter->tried = true;
+          for (Waiter& waiter : round) waiter.deadline = now;
         }
-        waiter->woken = false;
-        trying_.splice(trying_.end(), waiting_, waiter);
-        // While this thread is busy another keeps watch over those left: the
-        // time until which it sleeps may be from before they were there.
-        if (!waiting_.empty()) changed_.NotifyOne();
-        return waiter;
+        // While this thread is busy another keeps watch over the other streams.
+        changed_.NotifyOne();
+        return true;
       }
-      wake = std::min(wake, at);
+      wake = std::min(wake, queue.next_round);
     }
-    if (stopping_) return std::nullopt;
+    if (stopping_) return false;
     changed_.WaitUntil(mutex_, wake);
   }
 }
 
-void LeaseQueue::Run() {
-  while (std::optional<Waiters::iterator> waiter = Take()) {
-    if (auto grant = Try(**waiter)) {
-      Finish(*waiter, *std::move(grant));
-    } else {
-      Requeue(*waiter);
-    }
+SteadyTime LeaseQueue::Serve(const std::string& stream, Waiters& round) {
+  LeaseRound asked;
+  asked.stream = stream;
+  asked.session_ttl = options_.session_ttl;
+  asked.withdrawn = Dismiss(round);
+  if (round.empty() && asked.withdrawn.empty()) return SteadyTime::max();
+  const SteadyTime now = Now();
+  for (const Waiter& waiter : round) {
+    LeaseCall call = waiter.call;
+    call.renew = !waiter.served;
+    call.wait = std::max(absl::ZeroDuration(), absl::FromChrono(waiter.deadline - now));
+    asked.calls.push_back(std::move(call));
   }
-}
-
-std::optional<absl::StatusOr<LeaseGrant>> LeaseQueue::Try(Waiter& waiter) {
-  if (waiter.cancelled()) {
-    if (waiter.tried) Withdraw(waiter.call);
-    return absl::CancelledError("the caller is gone");
-  }
-  const absl::Duration left = Left(waiter.deadline);
-  if (left <= absl::ZeroDuration() && waiter.tried) return LeaseGrant();
-  LeaseCall call = waiter.call;
-  call.renew = !waiter.tried;
-  waiter.tried = true;
-  call.wait = std::max(left, absl::ZeroDuration());
-  absl::StatusOr<LeaseGrant> grant = store_.LeaseShards(call);
-  if (!grant.ok()) metrics_.CountStoreError("lease", grant.status());
-  // A new worker is not left to wait: it is to know its session's life, and
-  // whether to list the stream's shards, without which there are none to lease.
-  if (grant.ok() && grant->leases.empty()) {
-    if (!grant->opened) return std::nullopt;
-    Withdraw(call);
-  }
-  return grant;
-}
-
-void LeaseQueue::Withdraw(const LeaseCall& call) {
-  LeaseCall withdrawn = call;
-  withdrawn.max_leases = 0;
-  withdrawn.wait = absl::ZeroDuration();
-  withdrawn.held = std::numeric_limits<int32_t>::max();
-  withdrawn.renew = false;
-  metrics_.CountStoreError("lease", store_.LeaseShards(withdrawn).status());
-  Wake(call.stream);
-}
-
-void LeaseQueue::Finish(Waiters::iterator waiter, absl::StatusOr<LeaseGrant> grant) {
-  Waiters finished;
   {
     MutexLock lock(mutex_);
-    finished.splice(finished.end(), trying_, waiter);
-    metrics_.SetWaiting(waiting_.size() + trying_.size());
+    const ClockRange range = MayEndSessions(watch_, rules_, Monotonic());
+    asked.may_end_from = range.from;
+    asked.may_end_until = range.until;
   }
-  waiter->done(std::move(grant));
+  const absl::StatusOr<LeaseAnswers> answers = store_.LeaseShards(asked);
+  metrics_.CountStoreError("lease", answers.status());
+  Answer(answers, round);
+
+  MutexLock lock(mutex_);
+  if (!answers.ok()) {
+    if (absl::IsUnavailable(answers.status())) watch_ = NoteFailure(watch_);
+    return Spread(options_.retry);
+  }
+  watch_ = NoteAnswer(watch_, rules_, Monotonic(), answers->now);
+  SteadyTime next = std::min(Spread(Poll()),
+                             SteadyDeadline(answers->next_expiry - answers->now + kAfterExpiry));
+  // Sessions that have expired already may be ended from then on.
+  if (watch_.settled_at > Monotonic()) {
+    next = std::min(next, SteadyDeadline(watch_.settled_at - Monotonic()));
+  }
+  return next;
 }
 
-void LeaseQueue::Requeue(Waiters::iterator waiter) {
-  MutexLock lock(mutex_);
-  waiter->next_try = waiter->woken ? std::chrono::steady_clock::now() : NextRetry();
-  waiting_.splice(waiting_.end(), trying_, waiter);
+std::vector<std::string> LeaseQueue::Dismiss(Waiters& round) {
+  Waiters kept;
+  std::vector<std::string> withdrawn;
+  std::unordered_set<std::string> callers;
+  const SteadyTime now = Now();
+  bool draining = false;
+  {
+    MutexLock lock(mutex_);
+    draining = draining_;
+  }
+  // From the last on: a worker's last call is the one that counts.
+  for (auto waiter = round.rbegin(); waiter != round.rend(); ++waiter) {
+    const std::string& worker = waiter->call.worker;
+    if (waiter->cancelled()) {
+      if (waiter->served) withdrawn.push_back(worker);
+      waiter->done(absl::CancelledError("the caller is gone"));
+    } else if (draining && !waiter->served) {
+      // Not empty-handed: its session was not renewed.
+      waiter->done(Unavailable("the coordinator is stopping; another one serves"));
+    } else if (!callers.insert(worker).second || (waiter->served && waiter->deadline <= now)) {
+      LeaseGrant nothing;
+      nothing.elected = waiter->elected;
+      waiter->done(std::move(nothing));
+    } else {
+      kept.push_back(std::move(*waiter));
+    }
+  }
+  std::reverse(kept.begin(), kept.end());
+  round = std::move(kept);
+  std::erase_if(withdrawn, [&](const std::string& w) { return callers.contains(w); });
+  return withdrawn;
+}
+
+void LeaseQueue::Answer(const absl::StatusOr<LeaseAnswers>& answers, Waiters& round) {
+  Waiters waiting;
+  for (size_t i = 0; i < round.size(); ++i) {
+    Waiter& waiter = round[i];
+    if (!answers.ok()) {
+      // One that waited waits on: the store may be back before its time is over.
+      if (waiter.served && absl::IsUnavailable(answers.status())) {
+        waiting.push_back(std::move(waiter));
+      } else {
+        waiter.done(answers.status());
+      }
+      continue;
+    }
+    const absl::StatusOr<LeaseGrant>& grant = answers->grants[i];
+    // A new worker is not left to wait: it is to know its session's life, and
+    // whether to list the stream's shards, without which there are none to lease.
+    if (!grant.ok() || !grant->leases.empty() || grant->opened) {
+      waiter.done(grant);
+      continue;
+    }
+    waiter.served = true;
+    waiter.elected = grant->elected;
+    waiting.push_back(std::move(waiter));
+  }
+  round = std::move(waiting);
+}
+
+void LeaseQueue::Return(const std::string& stream, Waiters round, SteadyTime next_round) {
+  size_t before = 0;
+  {
+    MutexLock lock(mutex_);
+    Queue& queue = queues_[stream];
+    for (const Waiter& waiter : round) next_round = std::min(next_round, waiter.deadline);
+    queue.next_round = std::min(queue.next_round, next_round);
+    queue.serving = false;
+    // Calls that came meanwhile are later than those that were there.
+    round.insert(round.end(), std::make_move_iterator(queue.waiters.begin()),
+                 std::make_move_iterator(queue.waiters.end()));
+    queue.waiters = std::move(round);
+    if (queue.waiters.empty()) queues_.erase(stream);
+    waiting_ = 0;
+    for (const auto& [name, each] : queues_) waiting_ += each.waiters.size();
+    before = waiting_;
+  }
+  metrics_.SetWaiting(before);
+  changed_.NotifyOne();
 }
 
 }  // namespace lowmark

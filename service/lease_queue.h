@@ -1,13 +1,15 @@
 // The long polls of LeaseShard: calls that wait for a shard to become free.
 //
-// A call is tried when it arrives, when the store hints that a shard of its
-// stream became free, and from time to time (which is what finds the leases of
-// workers that died). Waiting calls hold no thread.
+// The calls of a stream are served together, in rounds: when one arrives, when the
+// store hints that a shard became free, when a session may have expired, and from
+// time to time. So a shard that becomes free costs each coordinator one look at
+// the store however many calls wait, and is given to one of them. Waiting calls
+// hold no thread, and cost the database nothing.
 #ifndef LOWMARK_SERVICE_LEASE_QUEUE_H_
 #define LOWMARK_SERVICE_LEASE_QUEUE_H_
 
 #include <functional>
-#include <list>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -15,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "service/core/expiry.h"
 #include "service/metrics.h"
 #include "service/process/mutex.h"
 #include "store/store.h"
@@ -22,10 +25,13 @@
 namespace lowmark {
 
 struct LeaseQueueOptions {
-  // Calls that are tried at the same time.
+  // Rounds of different streams that run at the same time.
   int threads = 2;
-  // How often a waiting call is tried without a hint, on average.
+  // How often, on average, a stream with waiting calls is looked at without a hint
+  // where none arrive. Where they do it is a tenth as often.
   absl::Duration retry = absl::Milliseconds(500);
+  // How long a session lives without a renewal.
+  absl::Duration session_ttl = absl::Seconds(30);
 };
 
 // Thread-safe.
@@ -40,50 +46,68 @@ class LeaseQueue {
   LeaseQueue(const LeaseQueue&) = delete;
   LeaseQueue& operator=(const LeaseQueue&) = delete;
 
-  // Tries the call at once, and again until call.wait is over, then answers it
-  // empty-handed; the one that opens its worker's session does not wait. `done` is called exactly
-  // once, from a thread of the queue; it must not block. A call that is `cancelled` gets no lease
-  // any more.
-  void Wait(const LeaseCall& call, std::function<bool()> cancelled, Done done);
+  // Serves the call at once, and again until call.wait is over, then answers it
+  // empty-handed; one that opens its worker's session does not wait, and one that
+  // is followed by another call of its worker waits no longer. `done` is called
+  // exactly once, from a thread of the queue; it must not block. A call that is
+  // `cancelled` gets no lease any more.
+  void Wait(const std::string& stream, const LeaseCall& call, std::function<bool()> cancelled,
+            Done done);
 
   // A shard of the stream (of any, when empty) may have become free.
   void Wake(const std::string& stream);
 
-  // Answers all that wait, and every call from now on, empty-handed.
+  // What another call of the store came to: UNAVAILABLE, or not. After an outage
+  // sessions are not ended before their workers had time to renew them.
+  void NoteStore(const absl::Status& status);
+
+  // Answers all that wait empty-handed, and every call from now on with UNAVAILABLE.
   void Drain();
 
  private:
   struct Waiter {
     LeaseCall call;
     SteadyTime deadline;
-    SteadyTime next_try;
-    bool tried = false;
-    bool woken = false;  // a hint came while it was being tried
     std::function<bool()> cancelled;
     Done done;
+    bool served = false;
+    bool elected = false;  // as the last round said
   };
-  using Waiters = std::list<Waiter>;
+  using Waiters = std::vector<Waiter>;
+
+  // A stream's calls. While a round is being served they are the round's.
+  struct Queue {
+    Waiters waiters;
+    SteadyTime next_round;
+    bool serving = false;
+  };
 
   void Run();
-  // Waits for a waiter to be due and moves it to trying_; nullopt when the queue
-  // stops. Until Finish or Requeue it is the caller's alone, but for `woken`.
-  std::optional<Waiters::iterator> Take();
-  // The answer, or nullopt where the call is to wait on.
-  std::optional<absl::StatusOr<LeaseGrant>> Try(Waiter& waiter);
-  // Lets the worker of a call that waited no longer count as wanting shards, so
-  // that those go to others.
-  void Withdraw(const LeaseCall& call);
-  void Finish(Waiters::iterator waiter, absl::StatusOr<LeaseGrant> grant);
-  void Requeue(Waiters::iterator waiter);
-  SteadyTime NextRetry() LOWMARK_REQUIRES(mutex_);
+  // Waits for a round to be due and takes its calls; false when the queue stops.
+  bool Take(std::string& stream, Waiters& round);
+  // Serves a round; what is left in `round` waits on. When the next is due at the
+  // latest.
+  SteadyTime Serve(const std::string& stream, Waiters& round);
+  // Answers calls that are not to be served; who of them waits no longer though the
+  // store counts it as waiting.
+  std::vector<std::string> Dismiss(Waiters& round);
+  // Answers what the store has granted, or why not.
+  static void Answer(const absl::StatusOr<LeaseAnswers>& answers, Waiters& round);
+  void Return(const std::string& stream, Waiters round, SteadyTime next_round);
+  absl::Duration Poll() const;
+  SteadyTime Spread(absl::Duration pause) LOWMARK_REQUIRES(mutex_);
+  absl::Duration Monotonic() const;
 
   Store& store_;
   Metrics& metrics_;
   const LeaseQueueOptions options_;
+  const SteadyTime start_ = std::chrono::steady_clock::now();
+  const ExpiryRules rules_;
   Mutex mutex_;
   CondVar changed_;
-  Waiters waiting_ LOWMARK_GUARDED_BY(mutex_);
-  Waiters trying_ LOWMARK_GUARDED_BY(mutex_);
+  std::map<std::string, Queue> queues_ LOWMARK_GUARDED_BY(mutex_);
+  size_t waiting_ LOWMARK_GUARDED_BY(mutex_) = 0;
+  ExpiryWatch watch_ LOWMARK_GUARDED_BY(mutex_);
   uint64_t jitter_ LOWMARK_GUARDED_BY(mutex_) = 1;
   bool draining_ LOWMARK_GUARDED_BY(mutex_) = false;
   bool stopping_ LOWMARK_GUARDED_BY(mutex_) = false;

@@ -61,6 +61,14 @@ void AddServeOptions(Options& options, CLI::App& command, ServeOptions& serve) {
            "How often the sharing-out of a stream's shards is looked at")
       ->group("Leases");
   options
+      .Add(command, "balance-settling", serve.coordinator.balance_settling,
+           "A shard that came to its worker less than this ago stays there")
+      ->group("Leases");
+  options
+      .Add(command, "balance-moves", serve.coordinator.balance_moves,
+           "Share of a stream's shards that may be on the move at a time")
+      ->group("Leases");
+  options
       .Add(command, "committers", serve.coordinator.committer.committers,
            "Groups of reports committed at the same time, each on a connection")
       ->group("Leases");

@@ -1,6 +1,7 @@
 #include "store/leasing.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,11 +52,36 @@ absl::StatusOr<LeasedShard> LeaseTo(const Shard& shard, const std::string& worke
   return leased;
 }
 
-int64_t LeasesDue(Census census, const LeaseCall& call) {
-  for (WorkerLoad& load : census.workers) {
-    if (load.worker == call.worker) load.wanted = call.max_leases;
+void SetPolicy(const Policy& policy, Census& census) {
+  census.paused = policy.paused;
+  census.frozen = policy.frozen;
+  census.by_load = policy.balance_by != BalanceBy::kShards;
+}
+
+std::vector<Share> SharesOf(Census census, int64_t free, const LeaseRound& round,
+                            const std::function<std::optional<int64_t>(size_t)>& given) {
+  std::unordered_map<std::string, size_t> index;
+  for (size_t i = 0; i < census.workers.size(); ++i) index[census.workers[i].worker] = i;
+  for (const std::string& worker : round.withdrawn) {
+    if (auto found = index.find(worker); found != index.end()) {
+      census.workers[found->second].wanted = 0;
+    }
   }
-  return std::min<int64_t>(MayLease(census, call.worker), call.max_leases);
+  std::vector<Share> shares;
+  std::vector<size_t> place;  // of each share in the census
+  for (size_t i = 0; i < round.calls.size(); ++i) {
+    auto found = index.find(round.calls[i].worker);
+    if (found == index.end()) continue;  // its session has expired
+    const std::optional<int64_t> before = given(i);
+    int64_t& wanted = census.workers[found->second].wanted;
+    wanted = before ? std::max<int64_t>(0, round.calls[i].max_leases - *before) : 0;
+    shares.push_back({i, 0, wanted});
+    place.push_back(found->second);
+  }
+  const std::vector<int64_t> out = ShareOut(census, free);
+  for (size_t i = 0; i < shares.size(); ++i) shares[i].count = out[place[i]];
+  std::erase_if(shares, [](const Share& share) { return share.count == 0; });
+  return shares;
 }
 
 LeaseGrant::Lease StandingLease(const Shard& shard, const Policy& policy, absl::Time now) {

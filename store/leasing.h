@@ -3,7 +3,11 @@
 #ifndef LOWMARK_STORE_LEASING_H_
 #define LOWMARK_STORE_LEASING_H_
 
+#include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -20,9 +24,21 @@ struct LeasedShard {
 absl::StatusOr<LeasedShard> LeaseTo(const Shard& shard, const std::string& worker, int64_t timeline,
                                     const Policy& policy, absl::Time now, double jitter01);
 
-// How many free shards a call is to be given. The caller counts as wanting what it
-// asks for now, however short it would wait.
-int64_t LeasesDue(Census census, const LeaseCall& call);
+// What the census takes from the policy.
+void SetPolicy(const Policy& policy, Census& census);
+
+// What a round's caller is to be given now.
+struct Share {
+  size_t call = 0;  // its index in the round
+  int64_t count = 0;
+  int64_t wanted = 0;
+};
+// The shares of a round's callers that are to be given any, of `free` shards.
+// `given` says what each has been given already in this round; it wants none where
+// it has its answer. Others that wait share in what is free, and are served by the
+// round that their call is in.
+std::vector<Share> SharesOf(Census census, int64_t free, const LeaseRound& round,
+                            const std::function<std::optional<int64_t>(size_t)>& given);
 
 // A lease that the worker has already, as it stands.
 LeaseGrant::Lease StandingLease(const Shard& shard, const Policy& policy, absl::Time now);

@@ -106,20 +106,34 @@ struct SourceShard {
 
 // A worker's call for leases.
 struct LeaseCall {
-  std::string stream;
   std::string worker;
-  int32_t max_leases = 1;  // 0: the worker wants none any more
+  int32_t max_leases = 1;
   int32_t capacity = 1;
   // Leases that the worker knows of. Where it holds more, an answer was lost.
   int32_t held = 0;
-  // The session lives this long from now, without another renewal.
-  absl::Duration session_ttl;
   // The call is answered, empty-handed, no later than this from now; until then
   // the worker counts as wanting max_leases shards.
   absl::Duration wait;
   // Whether this is a sign of the worker's life. Not where a call that waits is
-  // tried again: its worker may be gone.
+  // served again: its worker may be gone.
   bool renew = true;
+};
+
+// The calls of a stream's workers that are served together.
+struct LeaseRound {
+  std::string stream;
+  // Of different workers.
+  std::vector<LeaseCall> calls;
+  // Workers whose call waits no longer, though its time is not over: they count as
+  // wanting nothing.
+  std::vector<std::string> withdrawn;
+  // Sessions that are opened or renewed live this long from now, without another
+  // renewal.
+  absl::Duration session_ttl;
+  // Sessions that have expired are ended if the store's clock lies within these.
+  // Outside, either the clock was set or time was lost: who seems dead may not be.
+  absl::Time may_end_from = absl::InfinitePast();
+  absl::Time may_end_until = absl::InfiniteFuture();
 };
 
 // What is granted: shards already leased to the worker under their new epoch.
@@ -137,11 +151,47 @@ struct LeaseGrant {
   bool opened = false;   // whether this call opened the session
 };
 
+// What became of a round.
+struct LeaseAnswers {
+  // For each call of the round, in its order. ABORTED SESSION_EXPIRED where the
+  // worker's own session has ended.
+  std::vector<absl::StatusOr<LeaseGrant>> grants;
+  // The store's clock.
+  absl::Time now;
+  // When the next of the stream's sessions expires, unless it is renewed.
+  absl::Time next_expiry = absl::InfiniteFuture();
+};
+
+// A sign of life.
+struct Renewal {
+  std::string worker;
+};
+
 // A session after its renewal.
 struct SessionView {
   // Whether this worker is the one of its stream that lists the source's shards:
   // the live worker whose session is the oldest.
   bool elected = false;
+};
+
+// What a worker holds.
+struct Holdings {
+  std::vector<HeldShard> shards;  // by id
+  absl::Time now;                 // the store's clock
+};
+
+// A worker's session as operators see it.
+struct WorkerRecord {
+  WorkerLoad load;
+  absl::Time opened;
+  absl::Time expires;
+  bool ended = false;  // for ever; its shards are free, or about to be
+};
+
+// What an operator says about a worker; what is not set stays as it is.
+struct WorkerChange {
+  std::optional<bool> cordoned;
+  std::optional<bool> draining;
 };
 
 class Store {
@@ -191,26 +241,35 @@ class Store {
 
   // --- Leases and sessions -------------------------------------------------
 
-  // Opens or renews the worker's session, ends sessions of the stream that have
-  // expired (their shards become free), and leases free shards to the worker:
-  // as many as MayLease allows of the census, by Grant. Where the worker holds
-  // more than call.held, those it holds (up to 1000, by id) are returned instead,
-  // unchanged. ABORTED SESSION_EXPIRED where the worker's own session has ended.
-  virtual absl::StatusOr<LeaseGrant> LeaseShards(const LeaseCall& call) = 0;
-  // Renews a session; writes one row. ABORTED SESSION_EXPIRED where it has ended
-  // or was never opened.
-  virtual absl::StatusOr<SessionView> RenewSession(const std::string& stream,
-                                                   const std::string& worker,
-                                                   absl::Duration ttl) = 0;
+  // Serves the calls of a round: opens or renews their workers' sessions, ends
+  // sessions of the stream that have expired (their shards become free), and leases
+  // free shards: to each caller what ShareOut gives it of the census, by Grant.
+  // Where a call is a sign of life and its worker holds more than call.held, those
+  // it holds (the last it got, at least as many as it lacks) are returned instead, unchanged. A worker whose
+  // call opened its session is answered at once, so it does not count as waiting.
+  virtual absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) = 0;
+  // Renews sessions, of different workers; writes one row for each. The workers are
+  // proven by it. ABORTED SESSION_EXPIRED, in its place, for one that has ended or
+  // was never opened.
+  virtual absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> RenewSessions(
+      const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) = 0;
   // OK where the worker's session is open; ABORTED SESSION_EXPIRED otherwise.
   virtual absl::Status CheckSession(const std::string& stream, const std::string& worker) = 0;
   // The stream's live workers and how many shards each holds. A worker counts
   // as wanting shards while a LeaseShards call of it waits.
   virtual absl::StatusOr<Census> ReadCensus(const std::string& stream) = 0;
-  // Shards that the worker holds, by id.
-  virtual absl::StatusOr<std::vector<Shard>> ListLeases(const std::string& stream,
-                                                        const std::string& worker,
-                                                        int32_t limit) = 0;
+  // Shards that the worker holds.
+  virtual absl::StatusOr<Holdings> ListHeld(const std::string& stream,
+                                            const std::string& worker) = 0;
+  // Workers with an id after `after`, by id: those whose session is open, and those
+  // that ended less than a day ago.
+  virtual absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
+                                                                const std::string& after,
+                                                                int32_t limit) = 0;
+  // NOT_FOUND WORKER_NOT_FOUND where the worker has no open session.
+  virtual absl::StatusOr<WorkerRecord> ChangeWorker(const std::string& stream,
+                                                    const std::string& worker,
+                                                    const WorkerChange& change) = 0;
 
   // --- Dead letters and audit ----------------------------------------------
 
@@ -236,6 +295,8 @@ class Store {
   // means any. A hint: it may come for nothing or, while a connection is down,
   // not at all. Set once, before use; the callback must not block.
   virtual void WatchFreeShards(std::function<void(const std::string& stream)> on_free) = 0;
+  // Whether these hints arrive at the moment.
+  virtual bool WatchesFreeShards() const = 0;
 };
 
 }  // namespace lowmark

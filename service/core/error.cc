@@ -46,6 +46,12 @@ absl::Status ShardNotFound(absl::string_view stream, absl::string_view shard) {
                                 absl::CHexEscape(stream), "\" does not exist"));
 }
 
+absl::Status WorkerNotFound(absl::string_view stream, absl::string_view worker) {
+  return MakeError(absl::StatusCode::kNotFound, kWorkerNotFound,
+                   absl::StrCat("stream \"", absl::CHexEscape(stream), "\" has no live worker \"",
+                                absl::CHexEscape(worker), "\""));
+}
+
 absl::Status Unavailable(absl::string_view message) {
   return MakeError(absl::StatusCode::kUnavailable, kUnavailable, message);
 }

@@ -16,6 +16,7 @@ inline constexpr char kInvalidArgument[] = "INVALID_ARGUMENT";          // INVAL
 inline constexpr char kStreamNotFound[] = "STREAM_NOT_FOUND";           // NOT_FOUND
 inline constexpr char kShardNotFound[] = "SHARD_NOT_FOUND";             // NOT_FOUND
 inline constexpr char kDeadLetterNotFound[] = "DEAD_LETTER_NOT_FOUND";  // NOT_FOUND
+inline constexpr char kWorkerNotFound[] = "WORKER_NOT_FOUND";           // NOT_FOUND
 inline constexpr char kStreamExists[] = "STREAM_EXISTS";                // ALREADY_EXISTS
 inline constexpr char kLeaseFenced[] = "LEASE_FENCED";                  // ABORTED
 inline constexpr char kStaleDelivery[] = "STALE_DELIVERY";              // ABORTED
@@ -37,9 +38,10 @@ absl::Status InvalidField(absl::string_view field, int64_t value, absl::string_v
 // ABORTED with kLeaseFenced, kStaleDelivery or kSessionExpired.
 absl::Status Aborted(absl::string_view reason, absl::string_view message);
 
-// NOT_FOUND for a stream, or for a shard of it.
+// NOT_FOUND for a stream, or for a shard or a live worker of it.
 absl::Status StreamNotFound(absl::string_view stream);
 absl::Status ShardNotFound(absl::string_view stream, absl::string_view shard);
+absl::Status WorkerNotFound(absl::string_view stream, absl::string_view worker);
 
 // UNAVAILABLE: the client is to retry.
 absl::Status Unavailable(absl::string_view message);

@@ -13,6 +13,13 @@ namespace lowmark {
 // What becomes a dead letter when a batch's retries are exhausted.
 enum class DiscardScope { kRecord, kBatch };
 
+// What a stream's shards are shared out by.
+enum class BalanceBy {
+  kShards = 0,       // their number
+  kRecords = 1,      // records a second
+  kHandlerTime = 2,  // seconds of handler time a second
+};
+
 // The pause before re-send number n: min(initial * multiplier^(n-1), maximum),
 // spread by +-jitter.
 struct RetryBackoff {
@@ -62,6 +69,11 @@ struct Policy {
   SequenceOrder sequence_order = SequenceOrder::kNumeric;
   // While true no shard of the stream is leased.
   bool paused = false;
+  // While true no shard moves from one live worker to another; free ones are
+  // leased as ever.
+  bool frozen = false;
+  // What shards are shared out by among workers.
+  BalanceBy balance_by = BalanceBy::kShards;
 
   bool operator==(const Policy&) const = default;
 

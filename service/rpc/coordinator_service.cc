@@ -109,7 +109,6 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::LeaseShard(grpc::CallbackServe
                                                              v1::LeaseShardResponse* response) {
   if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
   LeaseCall call;
-  call.stream = request->stream();
   call.worker = request->worker();
   call.max_leases = request->max_leases();
   call.capacity = request->has_capacity() ? request->capacity() : 1;
@@ -117,7 +116,7 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::LeaseShard(grpc::CallbackServe
   call.wait = Patience(*context);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   coordinator_.LeaseShard(
-      std::move(call), [context] { return context->IsCancelled(); },
+      request->stream(), std::move(call), [context] { return context->IsCancelled(); },
       [this, reactor, response](absl::StatusOr<LeaseGrant> grant) {
         if (grant.ok()) {
           Write(*grant, response);
@@ -148,7 +147,8 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(grpc::CallbackServer
                                                             v1::HeartbeatResponse* response) {
   if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  coordinator_.Heartbeat(request->stream(), request->worker(),
+  coordinator_.Heartbeat(request->stream(), Renewal{request->worker()},
+                         [context] { return context->IsCancelled(); },
                          [this, reactor, response](absl::StatusOr<HeartbeatAnswer> answer) {
                            if (answer.ok()) {
                              ToProto(coordinator_.options().session_ttl,

@@ -11,9 +11,6 @@
 namespace lowmark {
 namespace {
 
-// Leases that are repeated to a worker at once, as store.h says.
-constexpr int64_t kMostRepeated = 1000;
-
 absl::Status SessionExpired(const std::string& worker) {
   return Aborted(kSessionExpired, absl::StrCat("worker ", worker, " has no session"));
 }
@@ -24,52 +21,88 @@ bool IsHeldBy(const Shard& shard, const std::string& worker) {
 
 }  // namespace
 
-absl::StatusOr<LeaseGrant> MemoryStore::LeaseShards(const LeaseCall& call) {
-  if (auto s = CheckText("worker", call.worker); !s.ok()) return s;
-  LeaseGrant grant;
+absl::StatusOr<LeaseAnswers> MemoryStore::LeaseShards(const LeaseRound& round) {
+  LeaseAnswers answers;
   bool freed = false;
   {
     MutexLock lock(mutex_);
-    auto data = Find(call.stream);
+    auto data = Find(round.stream);
     if (!data.ok()) return data.status();
     const absl::Time now = Now();
-    auto [found, opened] = (*data)->sessions.try_emplace(call.worker);
-    Session& session = found->second;
-    if (session.ended) return SessionExpired(call.worker);
-    if (opened) session.order = ++last_id_;
-    grant.opened = opened;
-    session.capacity = call.capacity;
-    if (opened || call.renew) session.expires = now + call.session_ttl;
-    session.wanted = call.max_leases;
-    session.wants_until = now + call.wait;
-    freed = EndExpiredSessions(**data, call.worker, now);
-    grant.policy = (*data)->stream.policy;
-    grant.etag = (*data)->stream.etag;
-    grant.elected = IsElected(**data, call.worker, now);
-
-    std::vector<const Shard*> held;
-    for (const auto& [id, record] : (*data)->shards) {
-      if (IsHeldBy(record.shard, call.worker)) held.push_back(&record.shard);
+    answers.now = now;
+    std::vector<bool> complete(round.calls.size(), false);
+    for (size_t i = 0; i < round.calls.size(); ++i) {
+      bool done = false;
+      answers.grants.push_back(Answer(**data, round.calls[i], round.session_ttl, now, done));
+      complete[i] = done || !answers.grants[i].ok();
     }
-    if (static_cast<int64_t>(held.size()) > call.held) {
-      held.resize(std::min<size_t>(held.size(), kMostRepeated));
-      for (const Shard* shard : held) {
-        grant.leases.push_back(StandingLease(*shard, grant.policy, now));
+    for (const std::string& worker : round.withdrawn) {
+      auto session = FindSession(**data, worker);
+      if (session.ok()) (*session)->wanted = 0;
+    }
+    if (now >= round.may_end_from && now <= round.may_end_until) {
+      freed = EndExpiredSessions(**data, now);
+    }
+    LeaseFree(**data, round, complete, now, answers);
+    for (size_t i = 0; i < round.calls.size(); ++i) {
+      auto& grant = answers.grants[i];
+      if (grant.ok()) grant->elected = IsElected(**data, round.calls[i].worker, now);
+      const bool answered = grant.ok() && grant->opened && grant->leases.empty();
+      if (answered) (*data)->sessions.at(round.calls[i].worker).wanted = 0;
+    }
+    for (const auto& [worker, session] : (*data)->sessions) {
+      if (!session.ended && session.expires > now) {
+        answers.next_expiry = std::min(answers.next_expiry, session.expires);
       }
-    } else {
-      LeaseFree(**data, call, LeasesDue(TakeCensus(**data, now), call), now, grant);
-      session.wanted -= static_cast<int64_t>(grant.leases.size());
     }
   }
-  if (freed) TellFree(call.stream);
+  if (freed) TellFree(round.stream);
+  return answers;
+}
+
+absl::StatusOr<LeaseGrant> MemoryStore::Answer(StreamData& data, const LeaseCall& call,
+                                               absl::Duration ttl, absl::Time now,
+                                               bool& complete) {
+  if (auto s = CheckText("worker", call.worker); !s.ok()) return s;
+  LeaseGrant grant;
+  grant.policy = data.stream.policy;
+  grant.etag = data.stream.etag;
+  if (!call.renew) return grant;
+  auto [found, opened] = data.sessions.try_emplace(call.worker);
+  Session& session = found->second;
+  if (session.ended) return SessionExpired(call.worker);
+  if (opened) {
+    session.order = ++last_id_;
+    session.opened = now;
+  }
+  grant.opened = opened;
+  session.capacity = call.capacity;
+  session.ttl = ttl;
+  session.expires = now + ttl;
+  session.wanted = call.max_leases;
+  session.wants_until = now + call.wait;
+  std::vector<const Shard*> held;
+  for (const auto& [id, record] : data.shards) {
+    if (IsHeldBy(record.shard, call.worker)) held.push_back(&record.shard);
+  }
+  if (static_cast<int64_t>(held.size()) <= call.held) return grant;
+  for (const Shard* shard : held) {
+    grant.leases.push_back(StandingLease(*shard, grant.policy, now));
+  }
+  complete = true;
   return grant;
 }
 
-bool MemoryStore::EndExpiredSessions(StreamData& data, const std::string& but, absl::Time now) {
+bool MemoryStore::EndExpiredSessions(StreamData& data, absl::Time now) {
   bool freed = false;
   for (auto& [worker, session] : data.sessions) {
-    if (session.ended || session.expires > now || worker == but) continue;
+    // One that would live far longer than its TTL is from before the clock was set
+    // back.
+    if (session.ended || (session.expires > now && session.expires <= now + 2 * session.ttl)) {
+      continue;
+    }
     session.ended = true;
+    session.wanted = 0;
     for (auto& [id, record] : data.shards) {
       if (IsHeldBy(record.shard, worker)) {
         freed = Apply(data, record, ExpireLease(record.shard)) || freed;
@@ -79,19 +112,34 @@ bool MemoryStore::EndExpiredSessions(StreamData& data, const std::string& but, a
   return freed;
 }
 
-void MemoryStore::LeaseFree(StreamData& data, const LeaseCall& call, int64_t count, absl::Time now,
-                            LeaseGrant& grant) {
-  for (auto& [id, record] : data.shards) {
-    if (static_cast<int64_t>(grant.leases.size()) >= count) return;
-    if (!record.shard.leasable()) continue;
-    auto leased =
-        LeaseTo(record.shard, call.worker, timeline_, grant.policy, now, options_.jitter());
-    // CheckChange cannot refuse what the core grants, but it brings times to the
-    // store's precision.
-    if (!leased.ok() || !CheckChange(record.shard, grant.policy, leased->change).ok()) continue;
-    Apply(data, record, leased->change);
-    leased->lease.shard = record.shard;
-    grant.leases.push_back(std::move(leased->lease));
+void MemoryStore::LeaseFree(StreamData& data, const LeaseRound& round,
+                            const std::vector<bool>& complete, absl::Time now,
+                            LeaseAnswers& answers) {
+  int64_t free = 0;
+  const Census census = TakeCensus(data, now, free);
+  const auto given = [&](size_t i) {
+    return complete[i] ? std::nullopt : std::optional<int64_t>(0);
+  };
+  auto next = data.shards.begin();
+  for (const Share& share : SharesOf(census, free, round, given)) {
+    LeaseGrant& grant = *answers.grants[share.call];
+    const std::string& worker = round.calls[share.call].worker;
+    for (int64_t count = share.count; count > 0 && next != data.shards.end(); ++next) {
+      if (!next->second.shard.leasable()) continue;
+      auto leased = LeaseTo(next->second.shard, worker, timeline_, grant.policy, now,
+                            options_.jitter());
+      // CheckChange cannot refuse what the core grants, but it brings times to the
+      // store's precision.
+      if (!leased.ok() ||
+          !CheckChange(next->second.shard, grant.policy, leased->change).ok()) {
+        continue;
+      }
+      Apply(data, next->second, leased->change);
+      leased->lease.shard = next->second.shard;
+      grant.leases.push_back(std::move(leased->lease));
+      --count;
+    }
+    data.sessions.at(worker).wanted = share.wanted - static_cast<int64_t>(grant.leases.size());
   }
 }
 
@@ -103,16 +151,26 @@ absl::StatusOr<MemoryStore::Session*> MemoryStore::FindSession(StreamData& data,
   return &found->second;
 }
 
-absl::StatusOr<SessionView> MemoryStore::RenewSession(const std::string& stream,
-                                                      const std::string& worker,
-                                                      absl::Duration ttl) {
+absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> MemoryStore::RenewSessions(
+    const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) {
   MutexLock lock(mutex_);
   auto data = Find(stream);
   if (!data.ok()) return data.status();
-  auto session = FindSession(**data, worker);
-  if (!session.ok()) return session.status();
-  (*session)->expires = Now() + ttl;
-  return SessionView{IsElected(**data, worker, Now())};
+  const absl::Time now = Now();
+  std::vector<absl::StatusOr<SessionView>> views;
+  for (const Renewal& renewal : renewals) {
+    auto session = FindSession(**data, renewal.worker);
+    if (!session.ok()) {
+      views.emplace_back(session.status());
+      continue;
+    }
+    (*session)->ttl = ttl;
+    (*session)->expires = now + ttl;
+    const WorkerRecord record = RecordOf(**data, renewal.worker, now);
+    (*session)->proven = (*session)->proven || record.load.held > 0;
+    views.emplace_back(SessionView{IsElected(**data, renewal.worker, now)});
+  }
+  return views;
 }
 
 absl::Status MemoryStore::CheckSession(const std::string& stream, const std::string& worker) {
@@ -126,29 +184,46 @@ absl::StatusOr<Census> MemoryStore::ReadCensus(const std::string& stream) {
   MutexLock lock(mutex_);
   auto data = Find(stream);
   if (!data.ok()) return data.status();
-  return TakeCensus(**data, Now());
+  int64_t free = 0;
+  return TakeCensus(**data, Now(), free);
 }
 
-Census MemoryStore::TakeCensus(const StreamData& data, absl::Time now) {
+Census MemoryStore::TakeCensus(const StreamData& data, absl::Time now, int64_t& free) {
   Census census;
-  census.paused = data.stream.policy.paused;
-  std::map<std::string, int64_t> held;
+  SetPolicy(data.stream.policy, census);
   for (const auto& [id, record] : data.shards) {
     const Shard& shard = record.shard;
     if (shard.state.done() || shard.parents_left > 0) continue;
     ++census.shards;
-    ++held[shard.owner];
+    if (shard.owner.empty()) ++free;
   }
+  std::map<int64_t, std::string> by_age;
   for (const auto& [worker, session] : data.sessions) {
-    if (session.ended || session.expires <= now) continue;
-    WorkerLoad load;
-    load.worker = worker;
-    load.capacity = session.capacity;
-    load.held = held[worker];
-    load.wanted = session.wants_until > now ? session.wanted : 0;
-    census.workers.push_back(std::move(load));
+    if (!session.ended && session.expires > now) by_age.emplace(session.order, worker);
+  }
+  for (const auto& [order, worker] : by_age) {
+    census.workers.push_back(RecordOf(data, worker, now).load);
   }
   return census;
+}
+
+WorkerRecord MemoryStore::RecordOf(const StreamData& data, const std::string& worker,
+                                   absl::Time now) {
+  const Session& session = data.sessions.at(worker);
+  WorkerRecord record;
+  record.load.worker = worker;
+  record.load.capacity = session.capacity;
+  record.load.held = std::count_if(data.shards.begin(), data.shards.end(), [&](const auto& entry) {
+    return IsHeldBy(entry.second.shard, worker);
+  });
+  record.load.wanted = session.wants_until > now ? session.wanted : 0;
+  record.load.proven = session.proven;
+  record.load.cordoned = session.cordoned;
+  record.load.draining = session.draining;
+  record.opened = session.opened;
+  record.expires = session.expires;
+  record.ended = session.ended;
+  return record;
 }
 
 bool MemoryStore::IsElected(const StreamData& data, const std::string& worker, absl::Time now) {
@@ -159,19 +234,54 @@ bool MemoryStore::IsElected(const StreamData& data, const std::string& worker, a
   });
 }
 
-absl::StatusOr<std::vector<Shard>> MemoryStore::ListLeases(const std::string& stream,
-                                                           const std::string& worker,
-                                                           int32_t limit) {
+absl::StatusOr<Holdings> MemoryStore::ListHeld(const std::string& stream,
+                                               const std::string& worker) {
   if (auto s = CheckText("worker", worker); !s.ok()) return s;
   MutexLock lock(mutex_);
   auto data = Find(stream);
   if (!data.ok()) return data.status();
-  std::vector<Shard> leases;
+  Holdings held;
+  held.now = Now();
   for (const auto& [id, record] : (*data)->shards) {
-    if (static_cast<int32_t>(leases.size()) >= limit) break;
-    if (IsHeldBy(record.shard, worker)) leases.push_back(record.shard);
+    if (!IsHeldBy(record.shard, worker)) continue;
+    held.shards.push_back({id, record.shard.epoch, record.leased_at});
   }
-  return leases;
+  return held;
+}
+
+absl::StatusOr<std::vector<WorkerRecord>> MemoryStore::ListWorkers(const std::string& stream,
+                                                                   const std::string& after,
+                                                                   int32_t limit) {
+  if (auto s = CheckText("after", after); !s.ok()) return s;
+  MutexLock lock(mutex_);
+  auto data = Find(stream);
+  if (!data.ok()) return data.status();
+  std::vector<WorkerRecord> workers;
+  for (auto it = (*data)->sessions.upper_bound(after);
+       it != (*data)->sessions.end() && static_cast<int32_t>(workers.size()) < limit; ++it) {
+    workers.push_back(RecordOf(**data, it->first, Now()));
+  }
+  return workers;
+}
+
+absl::StatusOr<WorkerRecord> MemoryStore::ChangeWorker(const std::string& stream,
+                                                       const std::string& worker,
+                                                       const WorkerChange& change) {
+  WorkerRecord record;
+  {
+    MutexLock lock(mutex_);
+    auto data = Find(stream);
+    if (!data.ok()) return data.status();
+    auto session = FindSession(**data, worker);
+    if (Reason(session.status()) == kSessionExpired) return WorkerNotFound(stream, worker);
+    if (!session.ok()) return session.status();
+    (*session)->cordoned = change.cordoned.value_or((*session)->cordoned);
+    (*session)->draining = change.draining.value_or((*session)->draining);
+    record = RecordOf(**data, worker, Now());
+  }
+  // What it may hold has changed, and with it what others may.
+  TellFree(stream);
+  return record;
 }
 
 }  // namespace lowmark

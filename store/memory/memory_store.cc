@@ -130,7 +130,7 @@ absl::StatusOr<int32_t> MemoryStore::AddShards(const std::string& stream,
     for (ShardRecord& record : *fresh) {
       freed = freed || record.shard.leasable();
       std::string id = record.shard.shard;
-      (*data)->shards.emplace(std::move(id), std::move(record));
+      (*data)->shards.emplace(std::move(id), StoredShard{std::move(record)});
       ++added;
     }
   }
@@ -146,7 +146,7 @@ absl::StatusOr<ShardRecord> MemoryStore::GetShard(const std::string& stream,
   if (!data.ok()) return data.status();
   auto found = (*data)->shards.find(shard);
   if (found == (*data)->shards.end()) return ShardNotFound(stream, shard);
-  return found->second;
+  return static_cast<const ShardRecord&>(found->second);
 }
 
 absl::StatusOr<std::vector<ShardRecord>> MemoryStore::ListShards(const std::string& stream,
@@ -156,7 +156,8 @@ absl::StatusOr<std::vector<ShardRecord>> MemoryStore::ListShards(const std::stri
   MutexLock lock(mutex_);
   auto data = Find(stream);
   if (!data.ok()) return data.status();
-  return Page((*data)->shards, after, limit, [](const ShardRecord&) { return true; });
+  const auto page = Page((*data)->shards, after, limit, [](const StoredShard&) { return true; });
+  return std::vector<ShardRecord>(page.begin(), page.end());
 }
 
 std::vector<absl::Status> MemoryStore::UpdateShards(const std::string& stream,
@@ -187,7 +188,7 @@ absl::Status MemoryStore::Update(StreamData& data, const ShardUpdate& update, bo
   return absl::OkStatus();
 }
 
-bool MemoryStore::Apply(StreamData& data, ShardRecord& record, const ShardChange& change) {
+bool MemoryStore::Apply(StreamData& data, StoredShard& record, const ShardChange& change) {
   const std::string& id = record.shard.shard;
   for (DeadLetter letter : change.dead_letters) {
     letter.id = ++last_id_;
@@ -205,6 +206,9 @@ bool MemoryStore::Apply(StreamData& data, ShardRecord& record, const ShardChange
   }
   bool freed = BecomesFree(record.shard, change.shard);
   const bool ended = !record.shard.state.done() && change.shard.state.done();
+  if (!change.shard.owner.empty() && change.shard.owner != record.shard.owner) {
+    record.leased_at = Now();
+  }
   record.shard = change.shard;
   if (!ended) return freed;
   for (auto& [child, other] : data.shards) {

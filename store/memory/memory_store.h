@@ -52,13 +52,18 @@ class MemoryStore : public Store {
   std::vector<absl::Status> UpdateShards(const std::string& stream,
                                          std::vector<ShardUpdate>& updates) override;
 
-  absl::StatusOr<LeaseGrant> LeaseShards(const LeaseCall& call) override;
-  absl::StatusOr<SessionView> RenewSession(const std::string& stream, const std::string& worker,
-                                           absl::Duration ttl) override;
+  absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) override;
+  absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> RenewSessions(
+      const std::string& stream, const std::vector<Renewal>& renewals,
+      absl::Duration ttl) override;
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
-  absl::StatusOr<std::vector<Shard>> ListLeases(const std::string& stream,
-                                                const std::string& worker, int32_t limit) override;
+  absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
+  absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
+                                                        const std::string& after,
+                                                        int32_t limit) override;
+  absl::StatusOr<WorkerRecord> ChangeWorker(const std::string& stream, const std::string& worker,
+                                            const WorkerChange& change) override;
 
   absl::StatusOr<std::vector<DeadLetter>> ListDeadLetters(const std::string& stream,
                                                           const std::string& shard,
@@ -70,19 +75,29 @@ class MemoryStore : public Store {
 
   absl::Status Check() override { return absl::OkStatus(); }
   void WatchFreeShards(std::function<void(const std::string& stream)> on_free) override;
+  bool WatchesFreeShards() const override { return on_free_ != nullptr; }
 
  private:
   struct Session {
     int64_t order = 0;  // the smallest of a stream is its oldest
     int32_t capacity = 1;
+    absl::Duration ttl;
+    absl::Time opened;
     absl::Time expires;
     int64_t wanted = 0;
     absl::Time wants_until = absl::InfinitePast();
+    bool proven = false;
+    bool cordoned = false;
+    bool draining = false;
     bool ended = false;
+  };
+  // A shard with what the store alone keeps of it.
+  struct StoredShard : ShardRecord {
+    absl::Time leased_at = absl::UnixEpoch();
   };
   struct StreamData {
     Stream stream;
-    std::map<std::string, ShardRecord> shards;
+    std::map<std::string, StoredShard> shards;
     std::map<std::string, Session> sessions;
     std::map<int64_t, DeadLetter> dead_letters;
     std::map<int64_t, ShardEvent> events;
@@ -97,16 +112,21 @@ class MemoryStore : public Store {
   std::string NewEtag() LOWMARK_REQUIRES(mutex_);
   // Writes a checked change with all that goes with it; true where it freed a
   // shard.
-  bool Apply(StreamData& data, ShardRecord& record, const ShardChange& change)
+  bool Apply(StreamData& data, StoredShard& record, const ShardChange& change)
       LOWMARK_REQUIRES(mutex_);
   absl::Status Update(StreamData& data, const ShardUpdate& update, bool& freed)
       LOWMARK_REQUIRES(mutex_);
-  bool EndExpiredSessions(StreamData& data, const std::string& but, absl::Time now)
-      LOWMARK_REQUIRES(mutex_);
-  static Census TakeCensus(const StreamData& data, absl::Time now);
+  // Opens or renews the caller's session; repeats its leases where it holds more
+  // than it knows of, which completes its answer.
+  absl::StatusOr<LeaseGrant> Answer(StreamData& data, const LeaseCall& call, absl::Duration ttl,
+                                    absl::Time now, bool& complete) LOWMARK_REQUIRES(mutex_);
+  bool EndExpiredSessions(StreamData& data, absl::Time now) LOWMARK_REQUIRES(mutex_);
+  static Census TakeCensus(const StreamData& data, absl::Time now, int64_t& free);
+  static WorkerRecord RecordOf(const StreamData& data, const std::string& worker,
+                               absl::Time now);
   static bool IsElected(const StreamData& data, const std::string& worker, absl::Time now);
-  void LeaseFree(StreamData& data, const LeaseCall& call, int64_t count, absl::Time now,
-                 LeaseGrant& grant) LOWMARK_REQUIRES(mutex_);
+  void LeaseFree(StreamData& data, const LeaseRound& round, const std::vector<bool>& complete,
+                 absl::Time now, LeaseAnswers& answers) LOWMARK_REQUIRES(mutex_);
   void TellFree(const std::string& stream) const {
     if (on_free_) on_free_(stream);
   }

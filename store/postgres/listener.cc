@@ -49,6 +49,7 @@ void Listener::Run() {
       Listen();
       return absl::OkStatus();
     });
+    listening_ = false;
   } while (Wait(-1, kReconnect));
 }
 
@@ -57,6 +58,7 @@ void Listener::Listen() {
   auto connection = Connection::Open(options_, ConnectionKind::kListening, &refused);
   if (!connection.ok()) return;
   const Receiver receiver((*connection)->get(), on_free_);
+  listening_ = true;
   on_free_("");
   while (Wait((*connection)->get().sock(), absl::InfiniteDuration())) {
     (*connection)->get().get_notifs();

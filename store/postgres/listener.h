@@ -2,6 +2,7 @@
 #ifndef LOWMARK_STORE_POSTGRES_LISTENER_H_
 #define LOWMARK_STORE_POSTGRES_LISTENER_H_
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <thread>
@@ -21,6 +22,9 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
+  // Whether hints arrive now.
+  bool listening() const { return listening_; }
+
  private:
   void Run();
   // Until the listener stops, or the connection breaks (an exception).
@@ -30,6 +34,7 @@ class Listener {
 
   const PostgresOptions options_;
   const std::function<void(const std::string& stream)> on_free_;
+  std::atomic<bool> listening_ = false;
   int stop_fd_;  // an eventfd, readable when the thread is to stop
   std::thread thread_;
 };

@@ -57,6 +57,10 @@ void PostgresStore::WatchFreeShards(std::function<void(const std::string& stream
   if (options_.listen) listener_ = std::make_unique<Listener>(options_, std::move(on_free));
 }
 
+bool PostgresStore::WatchesFreeShards() const {
+  return listener_ != nullptr && listener_->listening();
+}
+
 std::shared_ptr<const PostgresStore::KnownPolicy> PostgresStore::RecallPolicy(
     const std::string& stream) {
   static const auto& none = *new std::shared_ptr<const KnownPolicy>(new KnownPolicy());

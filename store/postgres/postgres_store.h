@@ -60,13 +60,18 @@ class PostgresStore : public Store {
   std::vector<absl::Status> UpdateShards(const std::string& stream,
                                          std::vector<ShardUpdate>& updates) override;
 
-  absl::StatusOr<LeaseGrant> LeaseShards(const LeaseCall& call) override;
-  absl::StatusOr<SessionView> RenewSession(const std::string& stream, const std::string& worker,
-                                           absl::Duration ttl) override;
+  absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) override;
+  absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> RenewSessions(
+      const std::string& stream, const std::vector<Renewal>& renewals,
+      absl::Duration ttl) override;
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
-  absl::StatusOr<std::vector<Shard>> ListLeases(const std::string& stream,
-                                                const std::string& worker, int32_t limit) override;
+  absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
+  absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
+                                                        const std::string& after,
+                                                        int32_t limit) override;
+  absl::StatusOr<WorkerRecord> ChangeWorker(const std::string& stream, const std::string& worker,
+                                            const WorkerChange& change) override;
 
   absl::StatusOr<std::vector<DeadLetter>> ListDeadLetters(const std::string& stream,
                                                           const std::string& shard,
@@ -78,6 +83,7 @@ class PostgresStore : public Store {
 
   absl::Status Check() override;
   void WatchFreeShards(std::function<void(const std::string& stream)> on_free) override;
+  bool WatchesFreeShards() const override;
 
  private:
   // Updates of one call and where their statuses go; a part of a group.
@@ -94,6 +100,19 @@ class PostgresStore : public Store {
   absl::StatusOr<std::shared_ptr<const KnownPolicy>> LearnPolicy(
       const std::string& stream, const std::string& etag, const std::string& policy,
       const std::shared_ptr<const KnownPolicy>& recalled);
+
+  // The steps of a round of LeaseShards, each in transactions of its own, so that
+  // none waits for a lock with another's row locked.
+  struct Round;
+  absl::Status OpenSessions(Round& round);
+  absl::Status ProbeStream(Round& round);
+  absl::Status RepeatLeases(Round& round);
+  absl::Status EndSessions(Round& round);
+  absl::Status FreeShards(Round& round);
+  absl::Status LeaseFree(Round& round);
+  absl::Status TryLease(pqxx::transaction_base& transaction, Round& round,
+                        std::vector<std::vector<LeaseGrant::Lease>>& leases, bool& more);
+  absl::Status Withdraw(Round& round);
 
   void UpdateGroup(const Group& group);
   absl::Status TryGroup(pqxx::transaction_base& transaction, const Group& group);

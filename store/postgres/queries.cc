@@ -114,7 +114,8 @@ SET epoch = v.epoch, owner = v.owner, done = v.position = 'SHARD_END', position 
     sequence = v.sequence, position_time = v.position_time, bounds = v.bounds::text[],
     batch_id = v.batch_id, delivery = v.delivery, attempts = v.attempts,
     lost_deliveries = v.lost_deliveries, not_before = v.not_before, outstanding = v.outstanding,
-    cause = v.cause, declared = v.declared::text[]
+    cause = v.cause, declared = v.declared::text[],
+    leased_at = CASE WHEN v.owner IN ('', s.owner) THEN s.leased_at ELSE clock_timestamp() END
 FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
             $7::lowmark.position_kind[], $8::text[], $9::timestamptz[], $10::text[], $11::bigint[],
             $12::bigint[], $13::integer[], $14::integer[], $15::timestamptz[], $16::boolean[],
@@ -140,42 +141,46 @@ const char kNotifyFree[] = "SELECT pg_notify('lowmark_free', $1)";
 
 // --- Sessions and leases -----------------------------------------------------------
 
-const char kOpenSession[] = R"sql(
+#define MICROSECONDS(parameter) parameter "::bigint * interval '1 microsecond'"
+
+const char kOpenSessions[] = R"sql(
 INSERT INTO lowmark.workers AS w
   (stream_id, worker, session, capacity, ttl, expires_at, wanted, wants_until)
-SELECT stream_id, $2, nextval('lowmark.session_ids'), $3, $4::bigint * interval '1 microsecond',
-       clock_timestamp() + $4::bigint * interval '1 microsecond', $5,
-       clock_timestamp() + $6::bigint * interval '1 microsecond'
-FROM lowmark.streams WHERE name = $1
+SELECT s.stream_id, v.worker, nextval('lowmark.session_ids'), v.capacity, )sql" MICROSECONDS(
+    "$2") ", clock_timestamp() + " MICROSECONDS("$2") R"sql(,
+  v.wanted, clock_timestamp() + v.wait * interval '1 microsecond'
+FROM lowmark.streams s,
+  unnest($3::text[], $4::integer[], $5::bigint[], $6::bigint[]) AS v (worker, capacity, wanted, wait)
+WHERE s.name = $1
+ORDER BY v.worker COLLATE "C"
 ON CONFLICT (stream_id, worker) DO UPDATE
-SET capacity = excluded.capacity,
-    ttl = CASE WHEN $7 THEN excluded.ttl ELSE w.ttl END,
-    expires_at = CASE WHEN $7 THEN excluded.expires_at ELSE w.expires_at END,
+SET capacity = excluded.capacity, ttl = excluded.ttl, expires_at = excluded.expires_at,
     wanted = excluded.wanted, wants_until = excluded.wants_until
 WHERE w.ended_at IS NULL
-RETURNING xmax = 0)sql";
+RETURNING worker, xmax = 0, held)sql";
 
 const char kPruneSessions[] = R"sql(
 DELETE FROM lowmark.workers
-WHERE stream_id = $1 AND ended_at < clock_timestamp() - interval '1 day')sql";
+WHERE stream_id = $1 AND gone AND ended_at < clock_timestamp() - interval '1 day')sql";
 
 // A session that would live far longer than its TTL is one from before the clock
 // was set back: it has expired as well.
-#define HAS_EXPIRED(w)                                                 \
-  w "ended_at IS NULL AND (" w "expires_at <= clock_timestamp() OR " w \
-    "expires_at > clock_timestamp() + 2 * " w "ttl)"
+#define HAS_EXPIRED                                         \
+  "w.ended_at IS NULL AND (w.expires_at <= clock_timestamp() " \
+  "OR w.expires_at > clock_timestamp() + 2 * w.ttl)"
 
 const char kProbe[] = R"sql(
-SELECT s.stream_id, s.etag, CASE WHEN s.etag = $3 THEN '' ELSE s.policy::text END,
-  (SELECT count(*) FROM (SELECT FROM lowmark.shards h WHERE h.stream_id = s.stream_id
-     AND h.owner = $2 AND h.owner <> '' AND NOT h.done LIMIT $4::bigint + 1) AS held),
+SELECT s.stream_id, s.etag, CASE WHEN s.etag = $2 THEN '' ELSE s.policy::text END,
   EXISTS (SELECT FROM lowmark.shards f WHERE f.stream_id = s.stream_id
      AND f.owner = '' AND f.parents_left = 0 AND NOT f.done),
-  EXISTS (SELECT FROM lowmark.workers w WHERE w.stream_id = s.stream_id AND w.worker <> $2
-     AND )sql" HAS_EXPIRED("w.") R"sql(),
-  NOT EXISTS (SELECT FROM lowmark.workers w WHERE w.stream_id = s.stream_id
-     AND )sql" IS_LIVE("w.") R"sql( AND w.session < (SELECT o.session FROM lowmark.workers o
-       WHERE o.stream_id = s.stream_id AND o.worker = $2)),
+  EXISTS (SELECT FROM lowmark.workers w WHERE w.stream_id = s.stream_id AND NOT w.gone
+     AND )sql" HAS_EXPIRED R"sql(),
+  EXISTS (SELECT FROM lowmark.workers w WHERE w.stream_id = s.stream_id AND NOT w.gone
+     AND w.ended_at IS NOT NULL),
+  (SELECT w.worker FROM lowmark.workers w WHERE w.stream_id = s.stream_id AND NOT w.gone
+     AND )sql" IS_LIVE("w.") R"sql( ORDER BY w.session LIMIT 1),
+  (SELECT extract(epoch FROM min(w.expires_at)) FROM lowmark.workers w
+     WHERE w.stream_id = s.stream_id AND NOT w.gone AND )sql" IS_LIVE("w.") R"sql(),
   extract(epoch FROM clock_timestamp())
 FROM lowmark.streams s WHERE s.name = $1)sql";
 
@@ -183,17 +188,22 @@ FROM lowmark.streams s WHERE s.name = $1)sql";
 const char kEndSessions[] = R"sql(
 WITH expired AS MATERIALIZED (
   SELECT w.worker FROM lowmark.workers w
-  WHERE w.stream_id = $1 AND w.worker <> $2 AND )sql" HAS_EXPIRED("w.") R"sql(
+  WHERE w.stream_id = $1 AND NOT w.gone AND )sql" HAS_EXPIRED R"sql(
   FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE lowmark.workers w SET ended_at = clock_timestamp()
-FROM expired WHERE w.stream_id = $1 AND w.worker = expired.worker
-RETURNING w.worker)sql";
+UPDATE lowmark.workers w SET ended_at = clock_timestamp(), wanted = 0
+FROM expired WHERE w.stream_id = $1 AND w.worker = expired.worker)sql";
 
-const char kLockLeases[] = "SELECT " SHARD_COLUMNS("") R"sql(
-FROM lowmark.shards
-WHERE stream_id = $1 AND owner = ANY ($2::text[]) AND owner <> '' AND NOT done
-ORDER BY shard FOR NO KEY UPDATE)sql";
+const char kLockEnded[] = "SELECT " SHARD_COLUMNS("s.") R"sql(
+FROM lowmark.shards s
+WHERE s.stream_id = $1 AND s.owner <> '' AND NOT s.done AND s.owner = ANY (ARRAY(
+  SELECT w.worker FROM lowmark.workers w
+  WHERE w.stream_id = $1 AND NOT w.gone AND w.ended_at IS NOT NULL))
+ORDER BY s.shard LIMIT $2 FOR NO KEY UPDATE OF s)sql";
+
+const char kMarkGone[] = R"sql(
+UPDATE lowmark.workers w SET gone = true
+WHERE w.stream_id = $1 AND NOT w.gone AND w.ended_at IS NOT NULL AND w.held = 0)sql";
 
 const char kLockFree[] = R"sql(
 WITH locked AS MATERIALIZED (
@@ -208,43 +218,76 @@ SELECT NULL, $1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, )sql" TIMELINE R"sql(
   extract(epoch FROM clock_timestamp()), NULL, NULL, NULL
 FROM (SELECT count(*) FROM locked) AS after_all_locks)sql";
 
-const char kSetWanted[] =
-    "UPDATE lowmark.workers SET wanted = $3 WHERE stream_id = $1 AND worker = $2";
+// The workers' rows of a statement, locked by id.
+#define LOCKED_WORKERS                                                          \
+  "locked AS MATERIALIZED (SELECT w.worker FROM lowmark.workers w "             \
+  "WHERE w.stream_id = $1 AND w.worker = ANY ($2::text[]) ORDER BY w.worker " \
+  "FOR NO KEY UPDATE)"
 
-const char kReadCensus[] = R"sql(
-WITH held AS MATERIALIZED (
-  SELECT owner, count(*) AS shards FROM lowmark.shards
-  WHERE stream_id = $1 AND parents_left = 0 AND NOT done GROUP BY owner
-)
-SELECT w.worker, w.capacity, coalesce(held.shards, 0),
-  CASE WHEN w.wants_until > clock_timestamp() THEN w.wanted ELSE 0 END
-FROM lowmark.workers w LEFT JOIN held ON held.owner = w.worker
-WHERE w.stream_id = $1 AND )sql" IS_LIVE("w.") R"sql(
-UNION ALL
-SELECT NULL, NULL, coalesce(sum(shards), 0), NULL FROM held)sql";
+const char kChangeHeld[] = "WITH " LOCKED_WORKERS R"sql(
+UPDATE lowmark.workers w SET held = w.held + v.change
+FROM unnest($2::text[], $3::bigint[]) AS v (worker, change), locked
+WHERE w.stream_id = $1 AND w.worker = locked.worker AND w.worker = v.worker
+  AND (v.change < 0 OR w.ended_at IS NULL))sql";
+
+const char kSetWanted[] = "WITH " LOCKED_WORKERS R"sql(
+UPDATE lowmark.workers w SET wanted = v.wanted
+FROM unnest($2::text[], $3::bigint[]) AS v (worker, wanted), locked
+WHERE w.stream_id = $1 AND w.worker = locked.worker AND w.worker = v.worker)sql";
+
+#define WORKER_COLUMNS                                                                          \
+  "w.worker, w.capacity, w.held, "                                                              \
+  "CASE WHEN w.wants_until > clock_timestamp() THEN w.wanted ELSE 0 END, "                      \
+  "w.proven, w.cordoned, w.draining, w.ended_at IS NOT NULL, extract(epoch FROM w.opened_at), " \
+  "extract(epoch FROM w.expires_at), w.expires_at > clock_timestamp()"
+
+const char kReadCensus[] = "SELECT " WORKER_COLUMNS R"sql(, f.free
+FROM (SELECT count(*) AS free FROM lowmark.shards
+      WHERE stream_id = $1 AND owner = '' AND parents_left = 0 AND NOT done) f
+LEFT JOIN lowmark.workers w ON w.stream_id = $1 AND NOT w.gone
+ORDER BY w.session)sql";
 
 const char kSelectLeases[] = "SELECT " SHARD_COLUMNS("") R"sql(
 FROM lowmark.shards
-WHERE stream_id = $1 AND owner = $2 AND owner <> '' AND NOT done ORDER BY shard LIMIT $3)sql";
+WHERE stream_id = $1 AND owner = $2 AND owner <> '' AND NOT done
+ORDER BY leased_at DESC, shard LIMIT $3)sql";
 
-const char kRenewSession[] = R"sql(
-WITH renewed AS (
+const char kSelectHeld[] = R"sql(
+SELECT shard, epoch, extract(epoch FROM coalesce(leased_at, 'epoch')),
+  extract(epoch FROM clock_timestamp())
+FROM lowmark.shards
+WHERE stream_id = $1 AND owner = $2 AND owner <> '' AND NOT done ORDER BY shard)sql";
+
+const char kRenewSessions[] = R"sql(
+WITH locked AS MATERIALIZED (
+  SELECT w.stream_id, w.worker FROM lowmark.workers w JOIN lowmark.streams s USING (stream_id)
+  WHERE s.name = $1 AND w.worker = ANY ($2::text[]) AND w.ended_at IS NULL
+  ORDER BY w.worker FOR NO KEY UPDATE OF w
+), renewed AS (
   UPDATE lowmark.workers w
-  SET ttl = $3::bigint * interval '1 microsecond',
-      expires_at = clock_timestamp() + $3::bigint * interval '1 microsecond'
-  FROM lowmark.streams s
-  WHERE s.name = $1 AND w.stream_id = s.stream_id AND w.worker = $2 AND w.ended_at IS NULL
-  RETURNING w.stream_id, w.session
+  SET ttl = )sql" MICROSECONDS("$3") ", expires_at = clock_timestamp() + " MICROSECONDS("$3") R"sql(,
+      proven = w.proven OR w.held > 0
+  FROM locked
+  WHERE w.stream_id = locked.stream_id AND w.worker = locked.worker AND w.ended_at IS NULL
+  RETURNING w.worker, w.session
 )
-SELECT r.session IS NOT NULL,
-  NOT EXISTS (SELECT FROM lowmark.workers w WHERE w.stream_id = s.stream_id
-     AND )sql" IS_LIVE("w.") R"sql( AND w.session < r.session)
-FROM lowmark.streams s LEFT JOIN renewed r ON r.stream_id = s.stream_id WHERE s.name = $1)sql";
+SELECT r.worker, r.session, (SELECT min(w.session) FROM lowmark.workers w
+  WHERE w.stream_id = s.stream_id AND NOT w.gone AND )sql" IS_LIVE("w.") R"sql()
+FROM lowmark.streams s LEFT JOIN renewed r ON true WHERE s.name = $1)sql";
 
 const char kSelectSession[] = R"sql(
 SELECT EXISTS (SELECT FROM lowmark.workers w
   WHERE w.stream_id = s.stream_id AND w.worker = $2 AND w.ended_at IS NULL)
 FROM lowmark.streams s WHERE s.name = $1)sql";
+
+const char kSelectWorkers[] = "SELECT " WORKER_COLUMNS R"sql(
+FROM lowmark.workers w WHERE w.stream_id = $1 AND w.worker > $2 ORDER BY w.worker LIMIT $3)sql";
+
+const char kChangeWorker[] = R"sql(
+UPDATE lowmark.workers w
+SET cordoned = coalesce($3, w.cordoned), draining = coalesce($4, w.draining)
+WHERE w.stream_id = $1 AND w.worker = $2 AND w.ended_at IS NULL
+RETURNING )sql" WORKER_COLUMNS;
 
 // --- Dead letters and audit --------------------------------------------------------
 

@@ -4,7 +4,7 @@
 // session's state.
 //
 // Locks are taken in this order, so that no two transactions wait for each other:
-// the own row in workers, the stream's row, shards by id.
+// the stream's row, shards by id, workers by id.
 #ifndef LOWMARK_STORE_POSTGRES_QUERIES_H_
 #define LOWMARK_STORE_POSTGRES_QUERIES_H_
 
@@ -18,7 +18,7 @@ extern const char kInsertStream[];    // locks the new row
 extern const char kSelectStream[];    // no lock
 extern const char kSelectStreamId[];  // no lock
 extern const char kSelectStreams[];   // no lock; walks the index
-extern const char kLockStream[];      // FOR NO KEY UPDATE: one lease or AddShards at a time
+extern const char kLockStream[];      // FOR NO KEY UPDATE: one round or AddShards at a time
 extern const char kLockDoomed[];      // FOR UPDATE: nothing may refer to it any more
 extern const char kUpdateStream[];    // the row is locked already
 extern const char kDeleteStream[];    // all rows of the stream, shards by id
@@ -44,17 +44,22 @@ extern const char kUpdateChildren[];  // the rows are locked already; primary ke
 extern const char kNotifyFree[];      // a database-wide lock during the commit: only where rare
 
 // --- Sessions and leases ---------------------------------------------------------
-extern const char kOpenSession[];    // locks the own row; primary key
+extern const char kOpenSessions[];   // locks the callers' rows by id; primary key
 extern const char kPruneSessions[];  // locks rows that ended long ago; primary key
-extern const char kProbe[];          // no lock; workers_open, shards_free, shards_owned
-extern const char kEndSessions[];    // locks expired rows, but none that is locked; workers_open
-extern const char kLockLeases[];     // FOR NO KEY UPDATE by id; shards_owned
+extern const char kProbe[];          // no lock; workers_here, shards_free
+extern const char kEndSessions[];    // locks expired rows, but none that is locked; workers_here
+extern const char kLockEnded[];      // FOR NO KEY UPDATE by id; workers_here, shards_owned
+extern const char kMarkGone[];       // locks rows that ended; workers_here
 extern const char kLockFree[];       // FOR NO KEY UPDATE SKIP LOCKED by id; shards_free
-extern const char kSetWanted[];      // the own row, locked already
-extern const char kReadCensus[];     // no lock; workers_open; all shards of the stream
+extern const char kChangeHeld[];     // locks workers' rows by id; primary key
+extern const char kSetWanted[];      // locks workers' rows by id; primary key
+extern const char kReadCensus[];     // no lock; workers_here, shards_free
 extern const char kSelectLeases[];   // no lock; shards_owned
-extern const char kRenewSession[];   // locks the own row; primary key
+extern const char kSelectHeld[];     // no lock; shards_owned
+extern const char kRenewSessions[];  // locks the workers' rows by id; primary key
 extern const char kSelectSession[];  // no lock; primary key
+extern const char kSelectWorkers[];  // no lock; walks the primary key
+extern const char kChangeWorker[];   // locks the worker's row; primary key
 
 // --- Dead letters and audit ------------------------------------------------------
 extern const char kTakeDeadLetterIds[];    // no lock

@@ -1,5 +1,6 @@
 #include "store/postgres/shard_writer.h"
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -247,6 +248,34 @@ absl::StatusOr<bool> TellChildren(pqxx::transaction_base& transaction, int64_t s
   return freed;
 }
 
+bool Counts(const Shard& shard) { return !shard.owner.empty() && !shard.state.done(); }
+
+// Keeps workers.held right: the last rows to be locked, by id. What a worker that
+// has ended is leased is refused.
+absl::Status WriteHeld(pqxx::transaction_base& transaction, int64_t stream_id,
+                       const std::vector<WrittenShard>& shards) {
+  std::map<std::string, int64_t> changes;
+  for (const WrittenShard& written : shards) {
+    if (Counts(written.before)) --changes[written.before.owner];
+    if (Counts(written.change.shard)) ++changes[written.change.shard.owner];
+  }
+  TextArray worker, change;
+  bool leased = false;
+  for (const auto& [name, number] : changes) {
+    if (number == 0) continue;
+    worker.Add(name);
+    change.AddNumber(number);
+    leased = leased || number > 0;
+  }
+  if (worker.size() == 0) return absl::OkStatus();
+  const pqxx::result changed =
+      transaction.exec_params(sql::kChangeHeld, stream_id, worker.Finish(), change.Finish());
+  if (!leased || static_cast<int64_t>(changed.affected_rows()) == worker.size()) {
+    return absl::OkStatus();
+  }
+  return Unavailable("a worker's session ended while it was given a lease");
+}
+
 }  // namespace
 
 absl::Status WriteShards(pqxx::transaction_base& transaction, const std::string& stream,
@@ -275,6 +304,7 @@ absl::Status WriteShards(pqxx::transaction_base& transaction, const std::string&
     if (!children_freed.ok()) return children_freed.status();
     freed = freed || *children_freed;
   }
+  if (auto s = WriteHeld(transaction, stream_id, shards); !s.ok()) return s;
   if (freed) transaction.exec_params(sql::kNotifyFree, stream);
   return absl::OkStatus();
 }

@@ -39,7 +39,6 @@ class CoordinatorTest : public testing::Test {
 
   static LeaseCall Call(const std::string& worker, int32_t held = 0) {
     LeaseCall call;
-    call.stream = "s";
     call.worker = worker;
     call.held = held;
     call.wait = absl::Hours(1);
@@ -49,7 +48,7 @@ class CoordinatorTest : public testing::Test {
   absl::StatusOr<LeaseGrant> Lease(const LeaseCall& call) {
     Answers<absl::StatusOr<LeaseGrant>> answers;
     coordinator_->LeaseShard(
-        call, [] { return false; }, answers.Sink());
+        "s", call, [] { return false; }, answers.Sink());
     EXPECT_TRUE(answers.Await(1));
     return answers.All()[0];
   }
@@ -63,7 +62,8 @@ class CoordinatorTest : public testing::Test {
 
   absl::StatusOr<HeartbeatAnswer> Heartbeat(const std::string& worker) {
     Answers<absl::StatusOr<HeartbeatAnswer>> answers;
-    coordinator_->Heartbeat("s", worker, answers.Sink());
+    coordinator_->Heartbeat(
+        "s", Renewal{worker}, [] { return false; }, answers.Sink());
     EXPECT_TRUE(answers.Await(1));
     return answers.All()[0];
   }
@@ -220,7 +220,7 @@ TEST_F(CoordinatorTest, ReleasedShardWakesWhoWaits) {
   ASSERT_TRUE(Lease(Call("v")).ok());
   Answers<absl::StatusOr<LeaseGrant>> waiting;
   coordinator_->LeaseShard(
-      Call("v"), [] { return false; }, waiting.Sink());
+      "s", Call("v"), [] { return false; }, waiting.Sink());
   ASSERT_TRUE(ReleaseShard("1", "w", lease.shard.epoch).ok());
   ASSERT_TRUE(waiting.Await(1));
   auto grant = waiting.All()[0];
@@ -250,7 +250,7 @@ TEST_F(CoordinatorTest, EndOfAShardLetsItsChildrenBeLeased) {
   EXPECT_EQ(parent->leases[0].shard.shard, "parent");
   Answers<absl::StatusOr<LeaseGrant>> waiting;
   coordinator_->LeaseShard(
-      Call("w", /*held=*/1), [] { return false; }, waiting.Sink());
+      "s", Call("w", /*held=*/1), [] { return false; }, waiting.Sink());
   auto answer = Send(Make(parent->leases[0], 1, Succeeded{"1", "10", 10, true}));
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_FALSE(answer->next.has_value());
@@ -271,7 +271,7 @@ TEST_F(CoordinatorTest, AWorkerAboveItsShareIsAskedInReportsAndHeartbeats) {
   ASSERT_TRUE(Lease(Call("v")).ok());
   Answers<absl::StatusOr<LeaseGrant>> waiting;
   coordinator_->LeaseShard(
-      Call("v"), [] { return false; }, waiting.Sink());
+      "s", Call("v"), [] { return false; }, waiting.Sink());
   ASSERT_TRUE(Eventually([&] { return !Heartbeat("w")->hand_over.empty(); }));
   EXPECT_THAT(Heartbeat("w")->hand_over, ElementsAre("1"));
   EXPECT_THAT(Heartbeat("v")->hand_over, IsEmpty());
@@ -319,7 +319,7 @@ TEST_F(CoordinatorTest, DrainAnswersLongPolls) {
   ASSERT_TRUE(Lease(Call("w")).ok());
   Answers<absl::StatusOr<LeaseGrant>> waiting;
   coordinator_->LeaseShard(
-      Call("w"), [] { return false; }, waiting.Sink());
+      "s", Call("w"), [] { return false; }, waiting.Sink());
   coordinator_->Drain();
   ASSERT_TRUE(waiting.Await(1));
   EXPECT_TRUE(waiting.All()[0].ok());
@@ -334,8 +334,9 @@ TEST_F(CoordinatorTest, ItsEndAnswersAllThatWasSubmitted) {
   coordinator_->ReportBatch(
       std::make_shared<Report>(Make(lease, 1, Succeeded{"1", "10", 10, false})), reports.Sink());
   coordinator_->LeaseShard(
-      Call("w", /*held=*/1), [] { return false; }, leases.Sink());
-  coordinator_->Heartbeat("s", "w", heartbeats.Sink());
+      "s", Call("w", /*held=*/1), [] { return false; }, leases.Sink());
+  coordinator_->Heartbeat(
+        "s", Renewal{"w"}, [] { return false; }, heartbeats.Sink());
   coordinator_.reset();
   EXPECT_EQ(reports.size(), 1u);
   EXPECT_TRUE(reports.All()[0].ok());
@@ -352,16 +353,17 @@ TEST_F(CoordinatorTest, HintsAfterItsEndAreHarmless) {
 
 TEST_F(CoordinatorTest, HeartbeatsBeyondTheQueueAreRefused) {
   ASSERT_TRUE(Lease(Call("w")).ok());
-  store_.Hold(StoreCall::kRenewSession);
+  store_.Hold(StoreCall::kRenewSessions);
   Answers<absl::StatusOr<HeartbeatAnswer>> answers;
   int sent = 0;
   while (answers.size() == 0 && sent < 100000) {
-    coordinator_->Heartbeat("s", "w", answers.Sink());
+    coordinator_->Heartbeat(
+        "s", Renewal{"w"}, [] { return false; }, answers.Sink());
     ++sent;
   }
   ASSERT_EQ(answers.size(), 1u);
   EXPECT_EQ(Reason(answers.All()[0].status()), kUnavailable);
-  store_.Release(StoreCall::kRenewSession);
+  store_.Release(StoreCall::kRenewSessions);
   ASSERT_TRUE(answers.Await(sent));
 }
 
@@ -376,6 +378,8 @@ TEST(CoordinatorOptions, AreCheckedByName) {
            Case{"session-ttl", [](O& o) { o.session_ttl = absl::Milliseconds(99); }},
            Case{"session-ttl", [](O& o) { o.session_ttl = absl::InfiniteDuration(); }},
            Case{"balance-interval", [](O& o) { o.balance_interval = absl::ZeroDuration(); }},
+           Case{"balance-settling", [](O& o) { o.balance_settling = absl::Hours(2); }},
+           Case{"balance-moves", [](O& o) { o.balance_moves = 0; }},
            Case{"longest-wait", [](O& o) { o.longest_wait = absl::Minutes(11); }},
            Case{"lease-retry", [](O& o) { o.lease_retry = absl::ZeroDuration(); }},
            Case{"threads", [](O& o) { o.threads = 0; }},

@@ -12,6 +12,7 @@
 #include "store/memory/memory_store.h"
 #include "tests/service/answers.h"
 #include "tests/support/fault_store.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 namespace {
@@ -23,13 +24,15 @@ class LateStore : public FaultStore {
  public:
   using FaultStore::FaultStore;
 
-  absl::StatusOr<LeaseGrant> LeaseShards(const LeaseCall& call) override {
-    auto grant = FaultStore::LeaseShards(call);
-    if (after) after(call);
-    return grant;
+  absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) override {
+    auto answers = FaultStore::LeaseShards(round);
+    for (const LeaseCall& call : round.calls) served += call.renew ? 1 : 0;
+    if (after) after(round);
+    return answers;
   }
 
-  std::function<void(const LeaseCall&)> after;
+  std::function<void(const LeaseRound&)> after;
+  std::atomic<int64_t> served = 0;  // calls in their first round
 };
 
 class LeaseQueueTest : public testing::Test {
@@ -47,19 +50,25 @@ class LeaseQueueTest : public testing::Test {
   ~LeaseQueueTest() override { store_.Release(StoreCall::kLeaseShards); }
 
   void Open(const std::string& stream, const std::string& worker) {
-    EXPECT_TRUE(memory_.LeaseShards(Call(stream, worker, absl::ZeroDuration())).ok());
-  }
-
-  static LeaseCall Call(const std::string& stream, const std::string& worker, absl::Duration wait) {
-    LeaseCall call;
+    OneCall call;
     call.stream = stream;
     call.worker = worker;
-    call.session_ttl = absl::Hours(10);
+    EXPECT_TRUE(LeaseOne(memory_, call).ok());
+  }
+
+  static LeaseCall Call(const std::string& worker, absl::Duration wait) {
+    LeaseCall call;
+    call.worker = worker;
     call.wait = wait;
     return call;
   }
 
   static bool Never() { return false; }
+
+  // Whether so many calls have been served once, and wait.
+  bool AwaitAllServed(int64_t calls) {
+    return Eventually([&] { return store_.served >= calls; });
+  }
 
   int64_t Tries() const { return store_.Calls(StoreCall::kLeaseShards); }
   bool AddShard(const std::string& shard, const std::string& stream = "s") {
@@ -77,7 +86,7 @@ class LeaseQueueTest : public testing::Test {
 TEST_F(LeaseQueueTest, GrantsWhatIsFreeAtOnce) {
   ASSERT_TRUE(AddShard("1"));
   LeaseQueue queue(store_, metrics_, one_thread_);
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(1));
   const Grant grant = answers_.All()[0];
   ASSERT_TRUE(grant.ok()) << grant.status();
@@ -88,7 +97,7 @@ TEST_F(LeaseQueueTest, GrantsWhatIsFreeAtOnce) {
 TEST_F(LeaseQueueTest, AHintWakesWhoWaits) {
   LeaseQueue queue(store_, metrics_, one_thread_);
   memory_.WatchFreeShards([&](const std::string& stream) { queue.Wake(stream); });
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(Eventually([&] { return Tries() == 1; }));
   ASSERT_TRUE(AddShard("1"));
   ASSERT_TRUE(answers_.Await(1));
@@ -98,7 +107,7 @@ TEST_F(LeaseQueueTest, AHintWakesWhoWaits) {
 
 TEST_F(LeaseQueueTest, AHintAboutAnyStreamWakesWhoWaits) {
   LeaseQueue queue(store_, metrics_, one_thread_);
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(Eventually([&] { return Tries() == 1; }));
   ASSERT_TRUE(AddShard("1"));
   queue.Wake("");
@@ -109,13 +118,13 @@ TEST_F(LeaseQueueTest, AHintAboutAnyStreamWakesWhoWaits) {
 TEST_F(LeaseQueueTest, AHintDuringATryIsNotLost) {
   LeaseQueue queue(store_, metrics_, one_thread_);
   std::atomic<bool> first = true;
-  store_.after = [&](const LeaseCall&) {
+  store_.after = [&](const LeaseRound&) {
     if (!first.exchange(false)) return;
     // The try found nothing; now there is something.
     EXPECT_TRUE(AddShard("1"));
     queue.Wake("s");
   };
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_EQ(answers_.All()[0]->leases.size(), 1u);
   EXPECT_EQ(Tries(), 2);
@@ -123,30 +132,38 @@ TEST_F(LeaseQueueTest, AHintDuringATryIsNotLost) {
 
 TEST_F(LeaseQueueTest, HintsAboutOtherStreamsCauseNoTry) {
   LeaseQueue queue(store_, metrics_, one_thread_);
-  store_.after = [&](const LeaseCall& call) {
-    if (call.stream == "s") queue.Wake("other");
+  store_.after = [&](const LeaseRound& round) {
+    if (round.stream == "s") queue.Wake("other");
   };
-  queue.Wait(Call("s", "w", kLong), Never, [](Grant) {});
+  queue.Wait("s", Call("w", kLong), Never, [](Grant) {});
   ASSERT_TRUE(Eventually([&] { return Tries() == 1; }));
   // The only thread is through with the first call when it answers the second.
   ASSERT_TRUE(AddShard("1", "other"));
-  queue.Wait(Call("other", "w", kLong), Never, answers_.Sink());
+  queue.Wait("other", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_EQ(Tries(), 2);
 }
 
 TEST_F(LeaseQueueTest, TriesAgainWithoutAHint) {
   LeaseQueue queue(store_, metrics_, {.threads = 1, .retry = absl::Milliseconds(1)});
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(Eventually([&] { return Tries() >= 3; }));
   ASSERT_TRUE(AddShard("1"));
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_EQ(answers_.All()[0]->leases.size(), 1u);
 }
 
+// An empty answer says no less than the others about who lists the shards.
+TEST_F(LeaseQueueTest, AnEmptyAnswerTellsWhoIsElected) {
+  LeaseQueue queue(store_, metrics_, one_thread_);
+  queue.Wait("s", Call("w", absl::Milliseconds(10)), Never, answers_.Sink());
+  ASSERT_TRUE(answers_.Await(1));
+  EXPECT_TRUE(answers_.All()[0]->elected) << "the oldest session";
+}
+
 TEST_F(LeaseQueueTest, AnswersEmptyHandedAtTheDeadline) {
   LeaseQueue queue(store_, metrics_, one_thread_);
-  queue.Wait(Call("s", "w", absl::Milliseconds(10)), Never, answers_.Sink());
+  queue.Wait("s", Call("w", absl::Milliseconds(10)), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(1));
   const Grant grant = answers_.All()[0];
   ASSERT_TRUE(grant.ok()) << grant.status();
@@ -156,14 +173,14 @@ TEST_F(LeaseQueueTest, AnswersEmptyHandedAtTheDeadline) {
 TEST_F(LeaseQueueTest, ACallWithoutPatienceIsTriedOnce) {
   ASSERT_TRUE(AddShard("1"));
   LeaseQueue queue(store_, metrics_, one_thread_);
-  queue.Wait(Call("s", "w", -absl::Seconds(1)), Never, answers_.Sink());
+  queue.Wait("s", Call("w", -absl::Seconds(1)), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_EQ(answers_.All()[0]->leases.size(), 1u);
 }
 
 TEST_F(LeaseQueueTest, TheCallThatOpensASessionDoesNotWait) {
   LeaseQueue queue(store_, metrics_, one_thread_);
-  queue.Wait(Call("s", "new-worker", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("new-worker", kLong), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_TRUE(answers_.All()[0]->leases.empty());
 }
@@ -172,7 +189,7 @@ TEST_F(LeaseQueueTest, WhoIsGoneGetsNoLease) {
   LeaseQueue queue(store_, metrics_, one_thread_);
   std::atomic<bool> gone = false;
   queue.Wait(
-      Call("s", "w", kLong), [&] { return gone.load(); }, answers_.Sink());
+      "s", Call("w", kLong), [&] { return gone.load(); }, answers_.Sink());
   ASSERT_TRUE(Eventually([&] { return Tries() == 1; }));
   gone = true;
   ASSERT_TRUE(AddShard("1"));
@@ -189,26 +206,91 @@ TEST_F(LeaseQueueTest, WhoIsGoneKeepsNoShardFromOthers) {
   std::atomic<bool> gone = false;
   Answers<Grant> left;
   queue.Wait(
-      Call("s", "v", kLong), [&] { return gone.load(); }, left.Sink());
+      "s", Call("v", kLong), [&] { return gone.load(); }, left.Sink());
   ASSERT_TRUE(Eventually([&] { return Tries() == 1; }));
-  ASSERT_TRUE(AddShard("1"));
-  // By the stock that is taken the shard is to go to "v", the first in line.
-  queue.Wait(Call("s", "x", kLong), Never, answers_.Sink());
-  ASSERT_TRUE(Eventually([&] { return Tries() == 2; }));
-  EXPECT_EQ(answers_.size(), 0u);
   gone = true;
-  queue.Wake("s");
+  // By the stock that the store takes the shard is to go to "v", the first in line.
+  ASSERT_TRUE(AddShard("1"));
+  queue.Wait("s", Call("x", kLong), Never, answers_.Sink());
   ASSERT_TRUE(left.Await(1));
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_EQ(answers_.All()[0]->leases.size(), 1u);
 }
 
+// However many wait, a shard that becomes free costs one look and wakes one of them.
+TEST_F(LeaseQueueTest, AFreeShardWakesOneWaiter) {
+  constexpr int kWorkers = 100;
+  LeaseQueue queue(store_, metrics_, one_thread_);
+  for (int i = 0; i < kWorkers; ++i) {
+    const std::string worker = "worker-" + std::to_string(i);
+    Open("s", worker);
+    queue.Wait("s", Call(worker, kLong), Never, answers_.Sink());
+  }
+  ASSERT_TRUE(AwaitAllServed(kWorkers));
+  const int64_t before = Tries();
+  ASSERT_TRUE(AddShard("1"));
+  queue.Wake("s");
+  ASSERT_TRUE(answers_.Await(1));
+  EXPECT_EQ(answers_.All()[0]->leases.size(), 1u);
+  EXPECT_EQ(Tries(), before + 1);
+  EXPECT_EQ(answers_.size(), 1u);
+}
+
+// Those that wait need not come back because the store was away for a while; who
+// comes meanwhile is told.
+TEST_F(LeaseQueueTest, WhoWaitsWaitsThroughAnOutage) {
+  LeaseQueue queue(store_, metrics_, {.threads = 1, .retry = absl::Milliseconds(1)});
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
+  ASSERT_TRUE(AwaitAllServed(1));
+  store_.SetDown(true);
+  Answers<Grant> fresh;
+  queue.Wait("s", Call("v", kLong), Never, fresh.Sink());
+  ASSERT_TRUE(fresh.Await(1));
+  EXPECT_EQ(Reason(fresh.All()[0].status()), kUnavailable);
+  ASSERT_TRUE(AddShard("1"));
+  EXPECT_EQ(answers_.size(), 0u);
+  store_.SetDown(false);
+  ASSERT_TRUE(answers_.Await(1));
+  ASSERT_TRUE(answers_.All()[0].ok()) << answers_.All()[0].status();
+  EXPECT_EQ(answers_.All()[0]->leases.size(), 1u);
+}
+
+// After an outage all sessions have expired, and none is ended before its worker
+// had time to renew it.
+TEST_F(LeaseQueueTest, AfterAnOutageSessionsAreGivenTime) {
+  ASSERT_TRUE(AddShard("1"));
+  OneCall owner;
+  owner.worker = "owner";
+  owner.session_ttl = absl::Milliseconds(1);
+  ASSERT_EQ(LeaseOne(memory_, owner)->leases.size(), 1u);
+  LeaseQueue queue(store_, metrics_,
+                   {.threads = 1, .retry = absl::Milliseconds(1), .session_ttl = kLong});
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
+  ASSERT_TRUE(Eventually([&] { return Tries() >= 20; }));
+  EXPECT_EQ(memory_.GetShard("s", "1")->shard.owner, "owner");
+  EXPECT_EQ(answers_.size(), 0u);
+}
+
+TEST_F(LeaseQueueTest, ExpiredSessionsAreEndedOnceTheStoreIsSettled) {
+  ASSERT_TRUE(AddShard("1"));
+  OneCall owner;
+  owner.worker = "owner";
+  owner.session_ttl = absl::Milliseconds(1);
+  ASSERT_EQ(LeaseOne(memory_, owner)->leases.size(), 1u);
+  LeaseQueue queue(
+      store_, metrics_,
+      {.threads = 1, .retry = absl::Milliseconds(1), .session_ttl = absl::Milliseconds(100)});
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
+  ASSERT_TRUE(answers_.Await(1));
+  EXPECT_EQ(answers_.All()[0]->leases.at(0).shard.owner, "w");
+}
+
 TEST_F(LeaseQueueTest, OnlyTheFirstTryIsASignOfLife) {
   std::vector<bool> renews;  // used by the queue's only thread
-  store_.after = [&](const LeaseCall& call) { renews.push_back(call.renew); };
+  store_.after = [&](const LeaseRound& round) { renews.push_back(round.calls.at(0).renew); };
   {
     LeaseQueue queue(store_, metrics_, {.threads = 1, .retry = absl::Milliseconds(1)});
-    queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+    queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
     ASSERT_TRUE(Eventually([&] { return Tries() >= 3; }));
   }
   EXPECT_TRUE(renews.at(0));
@@ -217,11 +299,11 @@ TEST_F(LeaseQueueTest, OnlyTheFirstTryIsASignOfLife) {
 
 TEST_F(LeaseQueueTest, ErrorsAreAnswersToo) {
   LeaseQueue queue(store_, metrics_, one_thread_);
-  queue.Wait(Call("no-such-stream", "w", kLong), Never, answers_.Sink());
+  queue.Wait("no-such-stream", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_EQ(Reason(answers_.All()[0].status()), kStreamNotFound);
   store_.Inject(StoreCall::kLeaseShards, Fault::kBefore);
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(2));
   EXPECT_EQ(Reason(answers_.All()[1].status()), kUnavailable);
 }
@@ -231,10 +313,10 @@ TEST_F(LeaseQueueTest, LeasesWhoseAnswerWasLostAreRepeated) {
   ASSERT_TRUE(AddShard("1"));
   LeaseQueue queue(store_, metrics_, one_thread_);
   store_.Inject(StoreCall::kLeaseShards, Fault::kAfter);
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_FALSE(answers_.All()[0].ok());
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(answers_.Await(2));
   const Grant again = answers_.All()[1];
   ASSERT_TRUE(again.ok());
@@ -245,39 +327,42 @@ TEST_F(LeaseQueueTest, LeasesWhoseAnswerWasLostAreRepeated) {
 
 TEST_F(LeaseQueueTest, DrainAnswersAllAndLetsNobodyWait) {
   LeaseQueue queue(store_, metrics_, one_thread_);
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
-  queue.Wait(Call("s", "v", kLong), Never, answers_.Sink());
-  ASSERT_TRUE(Eventually([&] { return Tries() == 2; }));
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
+  queue.Wait("s", Call("v", kLong), Never, answers_.Sink());
+  ASSERT_TRUE(AwaitAllServed(2));
+  const int64_t before = Tries();
   queue.Drain();
   ASSERT_TRUE(answers_.Await(2));
   ASSERT_TRUE(AddShard("1"));
-  queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
-  ASSERT_TRUE(answers_.Await(3));
   for (const Grant& grant : answers_.All()) {
     ASSERT_TRUE(grant.ok()) << grant.status();
     EXPECT_TRUE(grant->leases.empty());
   }
-  EXPECT_EQ(Tries(), 2);
+  // An answer without a look at the store would be taken for a renewal.
+  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
+  ASSERT_TRUE(answers_.Await(3));
+  EXPECT_EQ(Reason(answers_.All()[2].status()), kUnavailable);
+  EXPECT_EQ(Tries(), before);
 }
 
 TEST_F(LeaseQueueTest, ItsEndAnswersAll) {
   {
     LeaseQueue queue(store_, metrics_, {.threads = 3, .retry = kLong});
-    for (int i = 0; i < 20; ++i) queue.Wait(Call("s", "w", kLong), Never, answers_.Sink());
+    for (int i = 0; i < 20; ++i) queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
   }
   EXPECT_EQ(answers_.size(), 20u);
 }
 
-// A database that hangs holds up the thread that asked it, and no call of others.
+// A database that hangs holds up the thread that asked it, and no other stream's calls.
 TEST_F(LeaseQueueTest, AnIdleThreadTakesOverWhileAnotherIsHeldUp) {
   LeaseQueue queue(store_, metrics_, {.threads = 2, .retry = kLong});
   for (size_t round = 1; round <= 10; ++round) {
     const int64_t before = Tries();
-    queue.Wait(Call("s", "w", absl::Milliseconds(30)), Never, answers_.Sink());
+    queue.Wait("s", Call("w", absl::Milliseconds(30)), Never, answers_.Sink());
     ASSERT_TRUE(Eventually([&] { return Tries() == before + 1; }));
     store_.Hold(StoreCall::kLeaseShards);
     Answers<Grant> held;
-    queue.Wait(Call("s", "v", absl::Milliseconds(1)), Never, held.Sink());
+    queue.Wait("other", Call("w", absl::Milliseconds(1)), Never, held.Sink());
     ASSERT_TRUE(store_.AwaitHeld(StoreCall::kLeaseShards, 1, kPatience));
     ASSERT_TRUE(answers_.Await(round)) << "round " << round;
     store_.Release(StoreCall::kLeaseShards);
@@ -294,7 +379,7 @@ TEST_F(LeaseQueueTest, NobodyIsForgottenInARush) {
   for (int i = 0; i < kWorkers; ++i) {
     const std::string worker = "worker-" + std::to_string(i);
     Open("s", worker);
-    queue.Wait(Call("s", worker, kLong), Never, answers_.Sink());
+    queue.Wait("s", Call(worker, kLong), Never, answers_.Sink());
   }
   for (int i = 0; i < kWorkers; ++i) ASSERT_TRUE(AddShard("shard-" + std::to_string(i)));
   ASSERT_TRUE(answers_.Await(kWorkers));

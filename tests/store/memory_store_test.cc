@@ -5,6 +5,7 @@
 
 #include "tests/store/store_contract.h"
 #include "tests/support/fault_store.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 namespace {
@@ -29,7 +30,7 @@ TEST(MemoryStore, ATimelineRaisesTheEpoch) {
   ASSERT_TRUE(store.CreateStream("s", Policy()).ok());
   ASSERT_TRUE(store.AddShards("s", {{"a", {}}}).ok());
   store.SetTimeline(3);
-  auto grant = store.LeaseShards(StoreContract::Call("w", 1));
+  auto grant = LeaseOne(store, StoreContract::Call("w", 1));
   ASSERT_TRUE(grant.ok()) << grant.status();
   EXPECT_EQ(grant->leases[0].shard.epoch, int64_t{3} << 40);
 }

@@ -1,4 +1,5 @@
 #include "tests/store/store_contract.h"
+#include "tests/support/one_call.h"
 
 #include <utility>
 
@@ -26,9 +27,9 @@ void StoreContract::AddShards(const std::vector<std::string>& shards, const std:
   ASSERT_EQ(*added, static_cast<int32_t>(shards.size()));
 }
 
-LeaseCall StoreContract::Call(const std::string& worker, int32_t max_leases, int32_t held,
+OneCall StoreContract::Call(const std::string& worker, int32_t max_leases, int32_t held,
                               const std::string& stream) {
-  LeaseCall call;
+  OneCall call;
   call.stream = stream;
   call.worker = worker;
   call.max_leases = max_leases;
@@ -39,7 +40,7 @@ LeaseCall StoreContract::Call(const std::string& worker, int32_t max_leases, int
 }
 
 LeaseGrant StoreContract::MustLease(const std::string& worker, int32_t max_leases, int32_t held) {
-  auto grant = store().LeaseShards(Call(worker, max_leases, held));
+  auto grant = LeaseOne(store(), Call(worker, max_leases, held));
   EXPECT_TRUE(grant.ok()) << grant.status();
   if (!grant.ok()) return {};
   EXPECT_FALSE(grant->leases.empty());

@@ -21,6 +21,7 @@
 #include "service/process/mutex.h"
 #include "store/store.h"
 #include "tests/support/awkward.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 
@@ -61,7 +62,7 @@ class StoreContract : public testing::TestWithParam<MakeStore> {
   static Policy TestPolicy();
   void AddShards(const std::vector<std::string>& shards, const std::string& stream = "s");
 
-  static LeaseCall Call(const std::string& worker, int32_t max_leases, int32_t held = 0,
+  static OneCall Call(const std::string& worker, int32_t max_leases, int32_t held = 0,
                         const std::string& stream = "s");
   // Leases at least one shard.
   LeaseGrant MustLease(const std::string& worker, int32_t max_leases, int32_t held = 0);

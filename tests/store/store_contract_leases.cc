@@ -2,6 +2,7 @@
 #include <map>
 
 #include "tests/store/store_contract.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 namespace {
@@ -51,7 +52,7 @@ TEST_P(StoreContract, LeasesFreeShardsUnderANewEpoch) {
 }
 
 TEST_P(StoreContract, NoneFreeIsAnEmptyAnswer) {
-  auto grant = store().LeaseShards(Call("w", 1));
+  auto grant = LeaseOne(store(), Call("w", 1));
   ASSERT_TRUE(grant.ok()) << grant.status();
   EXPECT_THAT(grant->leases, IsEmpty());
   EXPECT_EQ(grant->policy, TestPolicy());
@@ -59,28 +60,30 @@ TEST_P(StoreContract, NoneFreeIsAnEmptyAnswer) {
 }
 
 TEST_P(StoreContract, SaysWhichCallOpenedTheSession) {
-  EXPECT_TRUE(store().LeaseShards(Call("w", 1))->opened);
-  EXPECT_FALSE(store().LeaseShards(Call("w", 1))->opened);
-  EXPECT_TRUE(store().LeaseShards(Call("v", 1))->opened);
+  EXPECT_TRUE(LeaseOne(store(), Call("w", 1))->opened);
+  EXPECT_FALSE(LeaseOne(store(), Call("w", 1))->opened);
+  EXPECT_TRUE(LeaseOne(store(), Call("v", 1))->opened);
 }
 
 TEST_P(StoreContract, ACallThatDoesNotWaitIsServedToo) {
   AddShards({"a", "b"});
-  LeaseCall call = Call("w", 1);
+  OneCall call = Call("w", 1);
   call.wait = absl::ZeroDuration();
-  EXPECT_EQ(store().LeaseShards(call)->leases.size(), 1u);
+  EXPECT_EQ(LeaseOne(store(), call)->leases.size(), 1u);
   EXPECT_EQ(Loads(store())["w"].wanted, 0);
 }
 
 TEST_P(StoreContract, AWorkerCountsAsWantingWhileItWaits) {
-  ASSERT_TRUE(store().LeaseShards(Call("w", 3)).ok());
+  ASSERT_TRUE(LeaseOne(store(), Call("w", 3)).ok());
+  EXPECT_EQ(Loads(store())["w"].wanted, 0) << "the call that opens a session does not wait";
+  ASSERT_TRUE(LeaseOne(store(), Call("w", 3)).ok());
   EXPECT_EQ(Loads(store())["w"].wanted, 3);
   AddShards({"a", "b"});
   ASSERT_EQ(MustLease("w", 2).leases.size(), 2u);
   EXPECT_EQ(Loads(store())["w"].wanted, 0) << "it has all it wanted";
   EXPECT_EQ(Loads(store())["w"].held, 2);
 
-  ASSERT_TRUE(store().LeaseShards(Call("w", 4, 2)).ok());
+  ASSERT_TRUE(LeaseOne(store(), Call("w", 4, 2)).ok());
   EXPECT_EQ(Loads(store())["w"].wanted, 4);
   Advance(absl::Minutes(6));
   EXPECT_EQ(Loads(store())["w"].wanted, 0) << "its call has ended";
@@ -88,10 +91,10 @@ TEST_P(StoreContract, AWorkerCountsAsWantingWhileItWaits) {
 
 TEST_P(StoreContract, SharesFairlyByCapacity) {
   AddShards({"a", "b", "c", "d", "e", "f"});
-  LeaseCall big = Call("big", 6);
+  OneCall big = Call("big", 6);
   big.capacity = 2;
-  ASSERT_TRUE(store().LeaseShards(Call("small", 1)).ok());  // a: alone, it may
-  auto grant = store().LeaseShards(big);
+  ASSERT_TRUE(LeaseOne(store(), Call("small", 1)).ok());  // a: alone, it may
+  auto grant = LeaseOne(store(), big);
   ASSERT_TRUE(grant.ok()) << grant.status();
   EXPECT_EQ(grant->leases.size(), 5u) << "nobody else wants any";
   auto census = store().ReadCensus("s");
@@ -100,12 +103,145 @@ TEST_P(StoreContract, SharesFairlyByCapacity) {
   EXPECT_EQ(Loads(store())["big"].capacity, 2);
 
   // Now a third one wants its share: two that the others are to hand over.
-  auto late = store().LeaseShards(Call("late", 6));
+  auto late = LeaseOne(store(), Call("late", 6));
   ASSERT_TRUE(late.ok()) << late.status();
   EXPECT_THAT(late->leases, IsEmpty());
+  ASSERT_TRUE(LeaseOne(store(), Call("late", 6)).ok());
   int64_t excess = 0;
-  for (int64_t each : ToHandOver(*store().ReadCensus("s"))) excess += each;
+  for (const Excess& each : ToHandOver(*store().ReadCensus("s"))) excess += each.shards;
   EXPECT_GT(excess, 0);
+}
+
+TEST_P(StoreContract, ServesTheCallsOfARoundTogether) {
+  AddShards({"a", "b", "c", "d", "e"});
+  LeaseRound round;
+  round.stream = "s";
+  round.session_ttl = absl::Minutes(10);
+  for (const char* worker : {"z", "x", "y"}) round.calls.push_back(Call(worker, 10));
+  auto answers = store().LeaseShards(round);
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  ASSERT_EQ(answers->grants.size(), 3u);
+  size_t leased = 0;
+  for (const auto& grant : answers->grants) {
+    ASSERT_TRUE(grant.ok()) << grant.status();
+    EXPECT_TRUE(grant->opened);
+    EXPECT_GE(grant->leases.size(), 1u);
+    EXPECT_LE(grant->leases.size(), 2u) << "fair within one";
+    leased += grant->leases.size();
+  }
+  EXPECT_EQ(leased, 5u);
+  EXPECT_GT(answers->next_expiry, answers->now + absl::Minutes(9));
+  EXPECT_LE(answers->next_expiry, answers->now + absl::Minutes(10));
+}
+
+TEST_P(StoreContract, OneCallersTroubleIsNotItsRounds) {
+  AddShards({"a"});
+  ASSERT_TRUE(LeaseOne(store(), Call("dead", 1)).ok());
+  Advance(absl::Minutes(11));
+  MustLease("w", 1);
+  LeaseRound round;
+  round.stream = "s";
+  round.session_ttl = absl::Minutes(10);
+  for (const std::string& worker : {std::string("dead"), std::string("a\0b", 3), std::string("v")}) {
+    round.calls.push_back(Call(worker, 1));
+  }
+  auto answers = store().LeaseShards(round);
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  EXPECT_EQ(Reason(answers->grants[0].status()), kSessionExpired);
+  EXPECT_EQ(Reason(answers->grants[1].status()), kInvalidArgument);
+  EXPECT_TRUE(answers->grants[2].ok());
+}
+
+// Whose worker was not heard of may be alive: nobody could be heard of.
+TEST_P(StoreContract, EndsNoSessionWhileItsClockIsNotTrusted) {
+  AddShards({"a"});
+  MustLease("v", 1);
+  Advance(absl::Minutes(11));
+  LeaseRound round;
+  round.stream = "s";
+  round.session_ttl = absl::Minutes(10);
+  round.calls = {Call("w", 1)};
+  round.may_end_from = absl::InfiniteFuture();
+  ASSERT_TRUE(store().LeaseShards(round).ok());
+  EXPECT_EQ(MustGet("a").owner, "v");
+  ASSERT_TRUE(RenewOne(store(), "s", "v", absl::Minutes(10)).ok());
+  round.may_end_from = absl::InfinitePast();
+  ASSERT_TRUE(store().LeaseShards(round).ok());
+  EXPECT_EQ(MustGet("a").owner, "v");
+}
+
+// What a worker that is gone waited for is for others at once.
+TEST_P(StoreContract, WhoWithdrawsWantsNothing) {
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(LeaseOne(store(), Call("first", 1)).ok());
+  AddShards({"a"});
+  LeaseRound round;
+  round.stream = "s";
+  round.session_ttl = absl::Minutes(10);
+  round.calls = {Call("second", 1)};
+  round.withdrawn = {"first"};
+  auto answers = store().LeaseShards(round);
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  EXPECT_EQ(answers->grants[0]->leases.size(), 1u);
+  EXPECT_EQ(Loads(store())["first"].wanted, 0);
+}
+
+TEST_P(StoreContract, CountsWhatEachWorkerHolds) {
+  AddShards({"a", "b", "c"});
+  const LeaseGrant grant = MustLease("w", 3);
+  EXPECT_EQ(Loads(store())["w"].held, 3);
+  ASSERT_TRUE(Update(ReleaseOf(grant.leases[0].shard)).ok());
+  ASSERT_TRUE(Update(ReleaseOf(grant.leases[0].shard)).ok());
+  EXPECT_EQ(Loads(store())["w"].held, 2);
+  ASSERT_TRUE(Update(Report(grant.leases[1], Succeeded{"", "", 0, true})).ok());
+  EXPECT_EQ(Loads(store())["w"].held, 1);
+  EXPECT_EQ(store().ReadCensus("s")->shards, 2) << "one is done";
+  Advance(absl::Minutes(11));
+  MustLease("v", 2);
+  EXPECT_EQ(Loads(store())["v"].held, 2);
+  auto workers = store().ListWorkers("s", "", 10);
+  ASSERT_TRUE(workers.ok()) << workers.status();
+  ASSERT_EQ(workers->size(), 2u);
+  EXPECT_TRUE((*workers)[1].ended);
+  EXPECT_EQ((*workers)[1].load.held, 0);
+}
+
+TEST_P(StoreContract, AHeartbeatProvesAWorkerThatHoldsAShard) {
+  ASSERT_TRUE(LeaseOne(store(), Call("w", 1)).ok());
+  ASSERT_TRUE(RenewOne(store(), "s", "w", absl::Minutes(10)).ok());
+  EXPECT_FALSE(Loads(store())["w"].proven);
+  AddShards({"a"});
+  MustLease("w", 1);
+  EXPECT_FALSE(Loads(store())["w"].proven);
+  ASSERT_TRUE(RenewOne(store(), "s", "w", absl::Minutes(10)).ok());
+  EXPECT_TRUE(Loads(store())["w"].proven);
+}
+
+TEST_P(StoreContract, OperatorsCordonAndDrainWorkers) {
+  AddShards({"a", "b"});
+  MustLease("w", 1);
+  auto changed = store().ChangeWorker("s", "w", {.cordoned = true, .draining = std::nullopt});
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_TRUE(changed->load.cordoned);
+  EXPECT_FALSE(changed->load.draining);
+  EXPECT_EQ(changed->load.held, 1);
+  EXPECT_GT(changed->expires, changed->opened);
+  EXPECT_THAT(LeaseOne(store(), Call("w", 1, 1))->leases, IsEmpty()) << "it gets no more";
+  ASSERT_TRUE(store().ChangeWorker("s", "w", {.cordoned = false, .draining = true}).ok());
+  EXPECT_THAT(LeaseOne(store(), Call("w", 1, 1))->leases, IsEmpty());
+  EXPECT_TRUE(ToHandOver(*store().ReadCensus("s")).at(0).any());
+  ASSERT_TRUE(store().ChangeWorker("s", "w", {.cordoned = std::nullopt, .draining = false}).ok());
+  EXPECT_EQ(LeaseOne(store(), Call("w", 1, 1))->leases.size(), 1u);
+  EXPECT_EQ(Reason(store().ChangeWorker("s", "x", {}).status()), kWorkerNotFound);
+  EXPECT_EQ(Reason(store().ChangeWorker("x", "w", {}).status()), kStreamNotFound);
+}
+
+TEST_P(StoreContract, ListsWorkersInPages) {
+  for (const char* worker : {"c", "a", "b"}) ASSERT_TRUE(LeaseOne(store(), Call(worker, 1)).ok());
+  auto page = store().ListWorkers("s", "", 2);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->size(), 2u);
+  EXPECT_EQ((*page)[1].load.worker, "b");
+  EXPECT_EQ(store().ListWorkers("s", "b", 2)->at(0).load.worker, "c");
 }
 
 TEST_P(StoreContract, APausedStreamLeasesNothing) {
@@ -120,7 +256,7 @@ TEST_P(StoreContract, APausedStreamLeasesNothing) {
         .ok();
   };
   ASSERT_TRUE(pause(true));
-  EXPECT_THAT(store().LeaseShards(Call("w", 1))->leases, IsEmpty());
+  EXPECT_THAT(LeaseOne(store(), Call("w", 1))->leases, IsEmpty());
   EXPECT_TRUE(store().ReadCensus("s")->paused);
   ASSERT_TRUE(pause(false));
   EXPECT_EQ(MustLease("w", 1).leases.size(), 1u);
@@ -177,10 +313,10 @@ TEST_P(StoreContract, AnExpiredSessionEndsWhenAnotherWorkerAsks) {
 
   // Ended is for ever.
   EXPECT_EQ(Reason(store().CheckSession("s", "v")), kSessionExpired);
-  EXPECT_EQ(Reason(store().RenewSession("s", "v", absl::Minutes(1)).status()), kSessionExpired);
-  EXPECT_EQ(Reason(store().LeaseShards(Call("v", 1)).status()), kSessionExpired);
+  EXPECT_EQ(Reason(RenewOne(store(), "s", "v", absl::Minutes(1)).status()), kSessionExpired);
+  EXPECT_EQ(Reason(LeaseOne(store(), Call("v", 1)).status()), kSessionExpired);
   EXPECT_EQ(Reason(Update(Report(first.leases[0], NotRun()))), kLeaseFenced);
-  EXPECT_EQ(store().RenewSession("s", "v", absl::Minutes(1)).status().code(),
+  EXPECT_EQ(RenewOne(store(), "s", "v", absl::Minutes(1)).status().code(),
             absl::StatusCode::kAborted);
 }
 
@@ -188,8 +324,8 @@ TEST_P(StoreContract, AWorkerMayRenewAnExpiredSessionThatNobodyEnded) {
   AddShards({"a"});
   MustLease("v", 1);
   Advance(absl::Minutes(11));
-  ASSERT_TRUE(store().RenewSession("s", "v", absl::Minutes(10)).ok());
-  EXPECT_THAT(store().LeaseShards(Call("w", 1))->leases, IsEmpty());
+  ASSERT_TRUE(RenewOne(store(), "s", "v", absl::Minutes(10)).ok());
+  EXPECT_THAT(LeaseOne(store(), Call("w", 1))->leases, IsEmpty());
   EXPECT_EQ(MustGet("a").owner, "v");
   Advance(absl::Minutes(11));
   EXPECT_THAT(Ids(MustLease("v", 1)), ElementsAre("a")) << "by its own call too";
@@ -199,32 +335,35 @@ TEST_P(StoreContract, AWorkerMayRenewAnExpiredSessionThatNobodyEnded) {
 // and again: that must not keep its session alive.
 TEST_P(StoreContract, ATryWithoutASignOfLifeRenewsNothing) {
   AddShards({"1"});
-  LeaseCall call = Call("gone", 1);
+  OneCall call = Call("gone", 1);
   call.session_ttl = absl::Seconds(30);
-  ASSERT_EQ(store().LeaseShards(call)->leases.size(), 1u);
+  ASSERT_EQ(LeaseOne(store(), call)->leases.size(), 1u);
   Advance(absl::Seconds(29));
   call.held = 1;
   call.renew = false;
-  ASSERT_TRUE(store().LeaseShards(call).ok());
+  ASSERT_TRUE(LeaseOne(store(), call).ok());
   Advance(absl::Seconds(2));
   EXPECT_EQ(MustLease("other", 1).leases[0].shard.shard, "1");
-  EXPECT_EQ(Reason(store().LeaseShards(call).status()), kSessionExpired);
+  EXPECT_THAT(LeaseOne(store(), call)->leases, IsEmpty());
+  call.renew = true;
+  EXPECT_EQ(Reason(LeaseOne(store(), call).status()), kSessionExpired);
 }
 
 TEST_P(StoreContract, AWorkerMayWantNoneAnyMore) {
-  ASSERT_TRUE(store().LeaseShards(Call("a", 1)).ok());
+  ASSERT_TRUE(LeaseOne(store(), Call("a", 1)).ok());
+  ASSERT_TRUE(LeaseOne(store(), Call("a", 1)).ok());
   AddShards({"1"});
   // By the stock that is taken it is the turn of "a".
-  ASSERT_TRUE(store().LeaseShards(Call("b", 1))->leases.empty());
-  ASSERT_TRUE(store().LeaseShards(Call("a", 0))->leases.empty());
+  ASSERT_TRUE(LeaseOne(store(), Call("b", 1))->leases.empty());
+  ASSERT_TRUE(LeaseOne(store(), Call("a", 0))->leases.empty());
   EXPECT_EQ(MustLease("b", 1).leases[0].shard.shard, "1");
 }
 
 TEST_P(StoreContract, RenewingNeedsASession) {
-  EXPECT_EQ(Reason(store().RenewSession("s", "w", absl::Minutes(1)).status()), kSessionExpired);
+  EXPECT_EQ(Reason(RenewOne(store(), "s", "w", absl::Minutes(1)).status()), kSessionExpired);
   EXPECT_EQ(Reason(store().CheckSession("s", "w")), kSessionExpired);
-  ASSERT_TRUE(store().LeaseShards(Call("w", 1)).ok());
-  EXPECT_TRUE(store().RenewSession("s", "w", absl::Minutes(1)).ok());
+  ASSERT_TRUE(LeaseOne(store(), Call("w", 1)).ok());
+  EXPECT_TRUE(RenewOne(store(), "s", "w", absl::Minutes(1)).ok());
   EXPECT_TRUE(store().CheckSession("s", "w").ok());
   ASSERT_TRUE(store().CreateStream("t", Policy()).ok());
   EXPECT_EQ(Reason(store().CheckSession("t", "w")), kSessionExpired)
@@ -232,15 +371,15 @@ TEST_P(StoreContract, RenewingNeedsASession) {
 }
 
 TEST_P(StoreContract, TheOldestLiveSessionIsElected) {
-  EXPECT_TRUE(store().LeaseShards(Call("x", 1))->elected);
-  EXPECT_FALSE(store().LeaseShards(Call("a", 1))->elected) << "not by name";
-  EXPECT_FALSE(store().LeaseShards(Call("b", 1))->elected);
-  EXPECT_TRUE(store().RenewSession("s", "x", absl::Minutes(10))->elected);
-  EXPECT_FALSE(store().RenewSession("s", "a", absl::Minutes(30))->elected);
-  ASSERT_TRUE(store().RenewSession("s", "b", absl::Minutes(30)).ok());
+  EXPECT_TRUE(LeaseOne(store(), Call("x", 1))->elected);
+  EXPECT_FALSE(LeaseOne(store(), Call("a", 1))->elected) << "not by name";
+  EXPECT_FALSE(LeaseOne(store(), Call("b", 1))->elected);
+  EXPECT_TRUE(RenewOne(store(), "s", "x", absl::Minutes(10))->elected);
+  EXPECT_FALSE(RenewOne(store(), "s", "a", absl::Minutes(30))->elected);
+  ASSERT_TRUE(RenewOne(store(), "s", "b", absl::Minutes(30)).ok());
   Advance(absl::Minutes(11));
-  EXPECT_TRUE(store().RenewSession("s", "a", absl::Minutes(30))->elected);
-  EXPECT_FALSE(store().RenewSession("s", "b", absl::Minutes(30))->elected);
+  EXPECT_TRUE(RenewOne(store(), "s", "a", absl::Minutes(30))->elected);
+  EXPECT_FALSE(RenewOne(store(), "s", "b", absl::Minutes(30))->elected);
 }
 
 TEST_P(StoreContract, ALossBeyondTheLimitIsAFailureOfTheBatch) {
@@ -267,15 +406,18 @@ TEST_P(StoreContract, ALossBeyondTheLimitIsAFailureOfTheBatch) {
   EXPECT_EQ(letters->front().delivery, second.leases[0].delivery.delivery);
 }
 
-TEST_P(StoreContract, ListsAWorkersLeases) {
+TEST_P(StoreContract, ListsWhatAWorkerHolds) {
   AddShards({"c", "a", "b"});
   MustLease("w", 3);
-  auto leases = store().ListLeases("s", "w", 2);
-  ASSERT_TRUE(leases.ok()) << leases.status();
-  ASSERT_EQ(leases->size(), 2u);
-  EXPECT_EQ((*leases)[0], MustGet("a"));
-  EXPECT_EQ((*leases)[1], MustGet("b"));
-  EXPECT_THAT(*store().ListLeases("s", "x", 2), IsEmpty());
+  auto held = store().ListHeld("s", "w");
+  ASSERT_TRUE(held.ok()) << held.status();
+  ASSERT_EQ(held->shards.size(), 3u);
+  EXPECT_EQ(held->shards[0].shard, "a");
+  EXPECT_EQ(held->shards[0].epoch, MustGet("a").epoch);
+  EXPECT_LE(held->shards[0].leased_at, held->now);
+  EXPECT_GT(held->shards[0].leased_at, held->now - absl::Minutes(1));
+  EXPECT_EQ(held->shards[2].shard, "c");
+  EXPECT_THAT(store().ListHeld("s", "x")->shards, IsEmpty());
 }
 
 TEST_P(StoreContract, ADoneShardIsNobodys) {
@@ -284,8 +426,8 @@ TEST_P(StoreContract, ADoneShardIsNobodys) {
   ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
   EXPECT_EQ(Loads(store())["w"].held, 1);
   EXPECT_EQ(store().ReadCensus("s")->shards, 1);
-  EXPECT_EQ(store().ListLeases("s", "w", 10)->size(), 1u);
-  EXPECT_THAT(store().LeaseShards(Call("w", 1, 1))->leases, IsEmpty());
+  EXPECT_EQ(store().ListHeld("s", "w")->shards.size(), 1u);
+  EXPECT_THAT(LeaseOne(store(), Call("w", 1, 1))->leases, IsEmpty());
 }
 
 TEST_P(StoreContract, HintsWhenAShardMayBeFree) {

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/store/store_contract.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 namespace {
@@ -84,7 +85,7 @@ TEST_P(StoreContract, AChildWaitsForAllItsParents) {
   ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
   EXPECT_EQ(MustGet("c").parents_left, 1);
   EXPECT_TRUE(MustGet("a").state.done());
-  EXPECT_EQ(store().LeaseShards(Call("w", 3, 1))->leases.size(), 0u);
+  EXPECT_EQ(LeaseOne(store(), Call("w", 3, 1))->leases.size(), 0u);
   // Repeating the report that ended the parent counts it no second time.
   ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
   EXPECT_EQ(MustGet("c").parents_left, 1);

@@ -1,5 +1,6 @@
 // Streams, and what holds for every text.
 #include "tests/store/store_contract.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 namespace {
@@ -153,11 +154,11 @@ TEST_P(StoreContract, SaysThatAStreamDoesNotExist) {
       store().AddShards("x", {{"0", {}}}).status(),
       store().GetShard("x", "0").status(),
       store().ListShards("x", "", 1).status(),
-      store().LeaseShards(Call("w", 1, 0, "x")).status(),
-      store().RenewSession("x", "w", absl::Seconds(1)).status(),
+      LeaseOne(store(), Call("w", 1, 0, "x")).status(),
+      RenewOne(store(), "x", "w", absl::Seconds(1)).status(),
       store().CheckSession("x", "w"),
       store().ReadCensus("x").status(),
-      store().ListLeases("x", "w", 1).status(),
+      store().ListHeld("x", "w").status(),
       store().ListDeadLetters("x", "", 0, 1).status(),
       store().GetDeadLetter("x", 1).status(),
       store().ListEvents("x", "", 0, 1).status(),
@@ -194,15 +195,15 @@ TEST_P(StoreContract, RefusesTextThatCannotBeStored) {
         store().ListShards("s", bad, 1).status(),
         store().UpdateShards("s", updates)[0],
         store().UpdateShards(bad, nowhere)[0],
-        store().LeaseShards(Call(bad, 1)).status(),
-        store().LeaseShards(Call("w", 1, 0, bad)).status(),
-        store().RenewSession("s", bad, absl::Seconds(1)).status(),
-        store().RenewSession(bad, "w", absl::Seconds(1)).status(),
+        LeaseOne(store(), Call(bad, 1)).status(),
+        LeaseOne(store(), Call("w", 1, 0, bad)).status(),
+        RenewOne(store(), "s", bad, absl::Seconds(1)).status(),
+        RenewOne(store(), bad, "w", absl::Seconds(1)).status(),
         store().CheckSession("s", bad),
         store().CheckSession(bad, "w"),
         store().ReadCensus(bad).status(),
-        store().ListLeases("s", bad, 1).status(),
-        store().ListLeases(bad, "w", 1).status(),
+        store().ListHeld("s", bad).status(),
+        store().ListHeld(bad, "w").status(),
         store().ListDeadLetters("s", bad, 0, 1).status(),
         store().ListDeadLetters(bad, "", 0, 1).status(),
         store().GetDeadLetter(bad, 1).status(),
@@ -223,7 +224,7 @@ TEST_P(StoreContract, KeepsAwkwardNames) {
   ASSERT_TRUE(store().CreateStream(odd, TestPolicy()).ok());
   auto added = store().AddShards(odd, {{odd, {}}, {"child" + odd, {odd}}});
   ASSERT_TRUE(added.ok()) << added.status();
-  auto grant = store().LeaseShards(Call(odd, 2, 0, odd));
+  auto grant = LeaseOne(store(), Call(odd, 2, 0, odd));
   ASSERT_TRUE(grant.ok()) << grant.status();
   ASSERT_EQ(grant->leases.size(), 1u);
   EXPECT_EQ(grant->leases[0].shard.stream, odd);
@@ -234,10 +235,10 @@ TEST_P(StoreContract, KeepsAwkwardNames) {
   EXPECT_THAT(record->parents, ElementsAre(odd));
   EXPECT_EQ(MustGet(odd, odd), grant->leases[0].shard);
   EXPECT_EQ(store().ReadCensus(odd)->workers[0].worker, odd);
-  EXPECT_EQ(store().ListLeases(odd, odd, 1)->size(), 1u);
+  EXPECT_EQ(store().ListHeld(odd, odd)->shards.size(), 1u);
   EXPECT_EQ(store().ListShards(odd, odd, 1)->front().shard.shard, "child" + odd);
   EXPECT_TRUE(store().CheckSession(odd, odd).ok());
-  EXPECT_TRUE(store().RenewSession(odd, odd, absl::Seconds(10)).ok());
+  EXPECT_TRUE(RenewOne(store(), odd, odd, absl::Seconds(10)).ok());
   EXPECT_EQ(Names(store().ListStreams("", 1)), std::vector<std::string>{odd});
   EXPECT_TRUE(store().DeleteStream(odd, "").ok());
   EXPECT_EQ(Reason(store().GetStream(odd).status()), kStreamNotFound);

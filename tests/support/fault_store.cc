@@ -127,16 +127,15 @@ absl::StatusOr<std::vector<ShardRecord>> FaultStore::ListShards(const std::strin
       StoreCall::kListShards, [&] { return inner_.ListShards(stream, after, limit); });
 }
 
-absl::StatusOr<LeaseGrant> FaultStore::LeaseShards(const LeaseCall& call) {
-  return Run<absl::StatusOr<LeaseGrant>>(StoreCall::kLeaseShards,
-                                         [&] { return inner_.LeaseShards(call); });
+absl::StatusOr<LeaseAnswers> FaultStore::LeaseShards(const LeaseRound& round) {
+  return Run<absl::StatusOr<LeaseAnswers>>(StoreCall::kLeaseShards,
+                                           [&] { return inner_.LeaseShards(round); });
 }
 
-absl::StatusOr<SessionView> FaultStore::RenewSession(const std::string& stream,
-                                                     const std::string& worker,
-                                                     absl::Duration ttl) {
-  return Run<absl::StatusOr<SessionView>>(StoreCall::kRenewSession,
-                                          [&] { return inner_.RenewSession(stream, worker, ttl); });
+absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> FaultStore::RenewSessions(
+    const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) {
+  return Run<absl::StatusOr<std::vector<absl::StatusOr<SessionView>>>>(
+      StoreCall::kRenewSessions, [&] { return inner_.RenewSessions(stream, renewals, ttl); });
 }
 
 absl::Status FaultStore::CheckSession(const std::string& stream, const std::string& worker) {
@@ -149,11 +148,24 @@ absl::StatusOr<Census> FaultStore::ReadCensus(const std::string& stream) {
                                      [&] { return inner_.ReadCensus(stream); });
 }
 
-absl::StatusOr<std::vector<Shard>> FaultStore::ListLeases(const std::string& stream,
-                                                          const std::string& worker,
-                                                          int32_t limit) {
-  return Run<absl::StatusOr<std::vector<Shard>>>(
-      StoreCall::kListLeases, [&] { return inner_.ListLeases(stream, worker, limit); });
+absl::StatusOr<Holdings> FaultStore::ListHeld(const std::string& stream,
+                                              const std::string& worker) {
+  return Run<absl::StatusOr<Holdings>>(StoreCall::kListHeld,
+                                       [&] { return inner_.ListHeld(stream, worker); });
+}
+
+absl::StatusOr<std::vector<WorkerRecord>> FaultStore::ListWorkers(const std::string& stream,
+                                                                  const std::string& after,
+                                                                  int32_t limit) {
+  return Run<absl::StatusOr<std::vector<WorkerRecord>>>(
+      StoreCall::kListWorkers, [&] { return inner_.ListWorkers(stream, after, limit); });
+}
+
+absl::StatusOr<WorkerRecord> FaultStore::ChangeWorker(const std::string& stream,
+                                                      const std::string& worker,
+                                                      const WorkerChange& change) {
+  return Run<absl::StatusOr<WorkerRecord>>(
+      StoreCall::kChangeWorker, [&] { return inner_.ChangeWorker(stream, worker, change); });
 }
 
 absl::StatusOr<std::vector<DeadLetter>> FaultStore::ListDeadLetters(const std::string& stream,

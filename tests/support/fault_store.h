@@ -35,10 +35,12 @@ enum class StoreCall {
   kListShards,
   kUpdateShards,
   kLeaseShards,
-  kRenewSession,
+  kRenewSessions,
   kCheckSession,
   kReadCensus,
-  kListLeases,
+  kListHeld,
+  kListWorkers,
+  kChangeWorker,
   kListDeadLetters,
   kGetDeadLetter,
   kListEvents,
@@ -90,13 +92,18 @@ class FaultStore : public Store {
                                                       int32_t limit) override;
   std::vector<absl::Status> UpdateShards(const std::string& stream,
                                          std::vector<ShardUpdate>& updates) override;
-  absl::StatusOr<LeaseGrant> LeaseShards(const LeaseCall& call) override;
-  absl::StatusOr<SessionView> RenewSession(const std::string& stream, const std::string& worker,
-                                           absl::Duration ttl) override;
+  absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) override;
+  absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> RenewSessions(
+      const std::string& stream, const std::vector<Renewal>& renewals,
+      absl::Duration ttl) override;
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
-  absl::StatusOr<std::vector<Shard>> ListLeases(const std::string& stream,
-                                                const std::string& worker, int32_t limit) override;
+  absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
+  absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
+                                                        const std::string& after,
+                                                        int32_t limit) override;
+  absl::StatusOr<WorkerRecord> ChangeWorker(const std::string& stream, const std::string& worker,
+                                            const WorkerChange& change) override;
   absl::StatusOr<std::vector<DeadLetter>> ListDeadLetters(const std::string& stream,
                                                           const std::string& shard,
                                                           int64_t after_id, int32_t limit) override;
@@ -106,6 +113,7 @@ class FaultStore : public Store {
                                                      int32_t limit) override;
   absl::Status Check() override;
   void WatchFreeShards(std::function<void(const std::string& stream)> on_free) override;
+  bool WatchesFreeShards() const override { return inner_.WatchesFreeShards(); }
 
  private:
   struct Injected {

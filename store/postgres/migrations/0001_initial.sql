@@ -39,6 +39,7 @@ CREATE TABLE lowmark.shards (
   outstanding boolean NOT NULL DEFAULT false,
   cause smallint NOT NULL DEFAULT 0,
   declared text[] COLLATE "C",                    -- first, middle, last, count
+  leased_at timestamptz,                          -- when the owner last changed
   PRIMARY KEY (stream_id, shard),
   CHECK (done = (position = 'SHARD_END')),
   CHECK (parents_left = 0 OR owner = '')
@@ -84,6 +85,7 @@ CREATE TABLE lowmark.shard_parents (
 CREATE INDEX shard_parents_by_parent ON lowmark.shard_parents (stream_id, parent);
 
 -- Sessions. A heartbeat writes one row here, whatever the worker holds.
+-- A session is open, then ended, then gone when all its shards were freed.
 CREATE SEQUENCE lowmark.session_ids;
 CREATE TABLE lowmark.workers (
   stream_id bigint NOT NULL REFERENCES lowmark.streams,
@@ -91,14 +93,22 @@ CREATE TABLE lowmark.workers (
   session bigint NOT NULL,       -- the smallest of a stream is its oldest
   capacity integer NOT NULL,
   ttl interval NOT NULL,
+  opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at timestamptz NOT NULL,
   wanted bigint NOT NULL,        -- shards that it waits for ...
   wants_until timestamptz NOT NULL,  -- ... until then
+  -- Shards with this owner that are not done: changed in the transaction that
+  -- changes the owner, so that nobody has to count them.
+  held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
+  proven boolean NOT NULL DEFAULT false,    -- a heartbeat came while it held a shard
+  cordoned boolean NOT NULL DEFAULT false,
+  draining boolean NOT NULL DEFAULT false,
   ended_at timestamptz,          -- set once, for ever
+  gone boolean NOT NULL DEFAULT false,  -- ended, and holds nothing any more
   PRIMARY KEY (stream_id, worker)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,
         autovacuum_vacuum_threshold = 100);
-CREATE INDEX workers_open ON lowmark.workers (stream_id, session) WHERE ended_at IS NULL;
+CREATE INDEX workers_here ON lowmark.workers (stream_id, session) WHERE NOT gone;
 
 CREATE SEQUENCE lowmark.dead_letter_ids;
 CREATE TABLE lowmark.dead_letters (
@@ -201,7 +211,7 @@ BEGIN
     GRANT SELECT, INSERT ON lowmark.shards TO lowmark_app;
     GRANT UPDATE (epoch, owner, parents_left, done, position, sequence, position_time, bounds,
                   batch_id, delivery, attempts, lost_deliveries, not_before, outstanding, cause,
-                  declared) ON lowmark.shards TO lowmark_app;
+                  declared, leased_at) ON lowmark.shards TO lowmark_app;
     GRANT SELECT, INSERT ON lowmark.shard_parents, lowmark.shard_events TO lowmark_app;
     GRANT SELECT, INSERT, UPDATE, DELETE ON lowmark.workers TO lowmark_app;
     GRANT SELECT, INSERT, DELETE ON lowmark.dead_letters, lowmark.dead_letter_records

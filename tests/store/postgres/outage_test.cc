@@ -3,6 +3,7 @@
 
 #include "tests/store/postgres/store_fixture.h"
 #include "tests/support/postgres_proxy.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 namespace {
@@ -98,12 +99,12 @@ TEST_F(OutageTest, OtherCallsAreRepeatedAsWell) {
     ASSERT_TRUE(store->AddShards("t", {{"0", {}}}).ok());
     EXPECT_EQ(store->ListShards("t", "", 10)->size(), 1u);
 
-    LeaseCall call;
+    OneCall call;
     call.stream = "t";
     call.worker = "w";
     call.session_ttl = absl::Minutes(1);
     proxy_.CutCommits(cut, 1);
-    auto grant = store->LeaseShards(call);
+    auto grant = LeaseOne(*store, call);
     ASSERT_TRUE(grant.ok()) << grant.status();
     ASSERT_EQ(grant->leases.size(), 1u);
     EXPECT_EQ(grant->leases[0].shard, store->GetShard("t", "0")->shard);

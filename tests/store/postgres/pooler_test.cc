@@ -9,6 +9,7 @@
 #include <pqxx/pqxx>
 
 #include "tests/store/postgres/postgres_under_test.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 namespace {
@@ -100,16 +101,16 @@ TEST(Pooler, TimeoutsHoldThroughIt) {
   PostgresStore store(options);
   ASSERT_TRUE(store.CreateStream("s", Policy()).ok());
   ASSERT_TRUE(store.AddShards("s", {{"0", {}}}).ok());
-  ASSERT_TRUE(store.LeaseShards(StoreContract::Call("w", 1)).ok());
+  ASSERT_TRUE(LeaseOne(store, StoreContract::Call("w", 1)).ok());
   pqxx::connection blocker(database.options().connection);
   pqxx::work block(blocker);
   block.exec("LOCK TABLE lowmark.shards, lowmark.workers IN EXCLUSIVE MODE");
   std::vector<ShardUpdate> updates = {StoreContract::Report("0", "w", 1, 1, NotRun())};
   EXPECT_EQ(store.UpdateShards("s", updates)[0].code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(store.RenewSession("s", "w", absl::Minutes(1)).status().code(),
+  EXPECT_EQ(RenewOne(store, "s", "w", absl::Minutes(1)).status().code(),
             absl::StatusCode::kUnavailable);
   block.abort();
-  EXPECT_TRUE(store.RenewSession("s", "w", absl::Minutes(1)).ok());
+  EXPECT_TRUE(RenewOne(store, "s", "w", absl::Minutes(1)).ok());
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "service/core/error.h"
 #include "store/postgres/postgres_store.h"
 #include "tests/support/test_database.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 
@@ -49,12 +50,12 @@ class PostgresStoreTest : public testing::Test {
   }
 
   absl::StatusOr<LeaseGrant> Lease(const std::string& worker, int32_t max_leases) {
-    LeaseCall call;
+    OneCall call;
     call.stream = "s";
     call.worker = worker;
     call.max_leases = max_leases;
     call.session_ttl = absl::Minutes(10);
-    return store_->LeaseShards(call);
+    return LeaseOne(*store_, call);
   }
 
   // A report that all records up to `last` of the shard's delivery succeeded.
