@@ -1,6 +1,7 @@
 #include "store/change.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -105,6 +106,17 @@ const char* ForbiddenMove(const Shard& before, const Shard& after, SequenceOrder
 absl::Status CheckText(absl::string_view field, absl::string_view value) {
   if (IsStorable(value)) return absl::OkStatus();
   return InvalidField(field, value, "must be UTF-8 without NUL");
+}
+
+absl::Status CheckRenewal(const Renewal& renewal) {
+  if (auto s = CheckText("worker", renewal.worker); !s.ok()) return s;
+  for (const ShardLoad& each : renewal.loads) {
+    if (auto s = CheckText("loads.shard", each.shard); !s.ok()) return s;
+    if (each.load && !(std::isfinite(*each.load) && *each.load >= 0)) {
+      return InvalidField("loads.load", absl::StrCat(*each.load), "must be a number, 0 or more");
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Time StoredTime(absl::Time time) {

@@ -15,6 +15,9 @@ namespace lowmark {
 // naming the field otherwise.
 absl::Status CheckText(absl::string_view field, absl::string_view value);
 
+// INVALID_ARGUMENT for a sign of life that cannot be stored.
+absl::Status CheckRenewal(const Renewal& renewal);
+
 // Times are kept to the microsecond, rounded down, and within the years 1..9999.
 absl::Time StoredTime(absl::Time time);
 

@@ -162,9 +162,19 @@ struct LeaseAnswers {
   absl::Time next_expiry = absl::InfiniteFuture();
 };
 
+// What a shard weighs, in the measure of the stream's policy.
+struct ShardLoad {
+  std::string shard;
+  std::optional<double> load;  // where it was measured; finite, >= 0
+};
+
 // A sign of life.
 struct Renewal {
   std::string worker;
+  // Whether `loads` are all the shards that the worker holds. A shard that was not
+  // measured yet weighs what its former owner measured.
+  bool measured = false;
+  std::vector<ShardLoad> loads = {};
 };
 
 // A session after its renewal.

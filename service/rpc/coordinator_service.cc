@@ -81,6 +81,17 @@ absl::StatusOr<std::shared_ptr<const Report>> ReadReport(const v1::ReportBatchRe
   return report;
 }
 
+Renewal ReadRenewal(const v1::HeartbeatRequest& request) {
+  Renewal renewal;
+  renewal.worker = request.worker();
+  renewal.measured = request.loads_size() > 0;
+  for (const v1::ShardLoad& load : request.loads()) {
+    renewal.loads.push_back(
+        {load.shard(), load.has_load() ? std::optional(load.load()) : std::nullopt});
+  }
+  return renewal;
+}
+
 void Write(const ReportAnswer& answer, v1::ReportBatchResponse* response) {
   ToProto(answer.shard.state.position, response->mutable_checkpoint());
   if (answer.next) ToProto(answer.shard, *answer.next, response->mutable_next());
@@ -147,7 +158,7 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(grpc::CallbackServer
                                                             v1::HeartbeatResponse* response) {
   if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  coordinator_.Heartbeat(request->stream(), Renewal{request->worker()},
+  coordinator_.Heartbeat(request->stream(), ReadRenewal(*request),
                          [context] { return context->IsCancelled(); },
                          [this, reactor, response](absl::StatusOr<HeartbeatAnswer> answer) {
                            if (answer.ok()) {

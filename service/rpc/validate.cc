@@ -3,9 +3,12 @@
 #include <google/protobuf/util/field_mask_util.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string>
+#include <unordered_set>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
@@ -19,6 +22,7 @@ constexpr int32_t kMostLeases = 1000;
 constexpr int32_t kMostHeld = 1000000;
 constexpr int32_t kMostCapacity = 1000000;
 constexpr int kMostShards = 10000;
+constexpr int kMostLoads = 100000;
 constexpr int kMostParents = 100;
 constexpr int kMostPaths = 100;
 constexpr int32_t kLargestPage = 1000;
@@ -215,6 +219,27 @@ absl::Status CheckParents(const std::string& name, const v1::SourceShard& shard)
   return absl::OkStatus();
 }
 
+absl::Status CheckLoads(const google::protobuf::RepeatedPtrField<v1::ShardLoad>& loads) {
+  if (loads.size() > kMostLoads) {
+    return InvalidField("loads", absl::StrCat(loads.size(), " entries"),
+                        absl::StrCat("must have at most ", kMostLoads));
+  }
+  std::unordered_set<absl::string_view, absl::Hash<absl::string_view>> seen;
+  for (int i = 0; i < loads.size(); ++i) {
+    const std::string name = absl::StrCat("loads[", i, "]");
+    const v1::ShardLoad& load = loads[i];
+    if (auto s = CheckId(absl::StrCat(name, ".shard"), load.shard()); !s.ok()) return s;
+    if (!seen.insert(load.shard()).second) {
+      return InvalidField(absl::StrCat(name, ".shard"), load.shard(), "must be listed once");
+    }
+    if (load.has_load() && !(std::isfinite(load.load()) && load.load() >= 0)) {
+      return InvalidField(absl::StrCat(name, ".load"), absl::StrCat(load.load()),
+                          "must be a number, 0 or more");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckMask(const google::protobuf::FieldMask& mask) {
   if (mask.paths().empty() || mask.paths_size() > kMostPaths) {
     return InvalidField("update_mask", absl::StrCat(mask.paths_size(), " paths"),
@@ -269,7 +294,8 @@ absl::Status Validate(const v1::ReportBatchRequest& request) {
 }
 
 absl::Status Validate(const v1::HeartbeatRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
+  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker()),
+                CheckLoads(request.loads())});
 }
 
 absl::Status Validate(const v1::ReleaseShardRequest& request) {

@@ -93,6 +93,21 @@ absl::StatusOr<LeaseGrant> MemoryStore::Answer(StreamData& data, const LeaseCall
   return grant;
 }
 
+void MemoryStore::MoveLoad(StreamData& data, StoredShard& record, const Shard& after) {
+  const Shard& before = record.shard;
+  if (data.stream.policy.balance_by == BalanceBy::kShards) return;
+  if (before.owner == after.owner && before.state.done() == after.state.done()) return;
+  auto loser = data.sessions.find(before.owner);
+  if (loser != data.sessions.end()) {
+    auto load = loser->second.loads.extract(before.shard);
+    record.load = load.empty() ? 0 : load.mapped();
+  }
+  auto winner = data.sessions.find(after.owner);
+  if (winner != data.sessions.end() && IsHeldBy(after, after.owner)) {
+    winner->second.loads[after.shard] = record.load;
+  }
+}
+
 bool MemoryStore::EndExpiredSessions(StreamData& data, absl::Time now) {
   bool freed = false;
   for (auto& [worker, session] : data.sessions) {
@@ -159,6 +174,10 @@ absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> MemoryStore::RenewSessi
   const absl::Time now = Now();
   std::vector<absl::StatusOr<SessionView>> views;
   for (const Renewal& renewal : renewals) {
+    if (auto s = CheckRenewal(renewal); !s.ok()) {
+      views.emplace_back(s);
+      continue;
+    }
     auto session = FindSession(**data, renewal.worker);
     if (!session.ok()) {
       views.emplace_back(session.status());
@@ -166,6 +185,14 @@ absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> MemoryStore::RenewSessi
     }
     (*session)->ttl = ttl;
     (*session)->expires = now + ttl;
+    if (renewal.measured) {
+      const auto before = std::exchange((*session)->loads, {});
+      for (const ShardLoad& each : renewal.loads) {
+        auto known = before.find(each.shard);
+        (*session)->loads[each.shard] =
+            each.load.value_or(known == before.end() ? 0 : known->second);
+      }
+    }
     const WorkerRecord record = RecordOf(**data, renewal.worker, now);
     (*session)->proven = (*session)->proven || record.load.held > 0;
     views.emplace_back(SessionView{IsElected(**data, renewal.worker, now)});
@@ -220,6 +247,7 @@ WorkerRecord MemoryStore::RecordOf(const StreamData& data, const std::string& wo
   record.load.proven = session.proven;
   record.load.cordoned = session.cordoned;
   record.load.draining = session.draining;
+  for (const auto& [shard, load] : session.loads) record.load.load += load;
   record.opened = session.opened;
   record.expires = session.expires;
   record.ended = session.ended;
@@ -244,7 +272,10 @@ absl::StatusOr<Holdings> MemoryStore::ListHeld(const std::string& stream,
   held.now = Now();
   for (const auto& [id, record] : (*data)->shards) {
     if (!IsHeldBy(record.shard, worker)) continue;
-    held.shards.push_back({id, record.shard.epoch, record.leased_at});
+    const auto& loads = (*data)->sessions.at(worker).loads;
+    auto load = loads.find(id);
+    held.shards.push_back({id, record.shard.epoch, record.leased_at,
+                           load == loads.end() ? 0 : load->second});
   }
   return held;
 }

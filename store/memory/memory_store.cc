@@ -209,6 +209,7 @@ bool MemoryStore::Apply(StreamData& data, StoredShard& record, const ShardChange
   if (!change.shard.owner.empty() && change.shard.owner != record.shard.owner) {
     record.leased_at = Now();
   }
+  MoveLoad(data, record, change.shard);
   record.shard = change.shard;
   if (!ended) return freed;
   for (auto& [child, other] : data.shards) {

@@ -90,10 +90,12 @@ class MemoryStore : public Store {
     bool cordoned = false;
     bool draining = false;
     bool ended = false;
+    std::map<std::string, double> loads;  // of the shards it holds, as far as measured
   };
   // A shard with what the store alone keeps of it.
   struct StoredShard : ShardRecord {
     absl::Time leased_at = absl::UnixEpoch();
+    double load = 0;  // as its last owner measured it
   };
   struct StreamData {
     Stream stream;
@@ -114,6 +116,8 @@ class MemoryStore : public Store {
   // shard.
   bool Apply(StreamData& data, StoredShard& record, const ShardChange& change)
       LOWMARK_REQUIRES(mutex_);
+  // A shard's load goes with it from one owner to the next.
+  static void MoveLoad(StreamData& data, StoredShard& record, const Shard& after);
   absl::Status Update(StreamData& data, const ShardUpdate& update, bool& freed)
       LOWMARK_REQUIRES(mutex_);
   // Opens or renews the caller's session; repeats its leases where it holds more

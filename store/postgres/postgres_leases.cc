@@ -219,7 +219,8 @@ absl::Status PostgresStore::FreeShards(Round& round) {
               return s;
             freed.push_back(std::move(written));
           }
-          if (auto s = WriteShards(transaction, round.asked.stream, round.probe.stream_id, freed);
+          if (auto s = WriteShards(transaction, round.asked.stream, round.probe.stream_id,
+                                   round.known->policy, freed);
               !s.ok()) {
             return s;
           }
@@ -308,7 +309,7 @@ absl::Status PostgresStore::TryLease(pqxx::transaction_base& transaction, Round&
   // Fewer than were counted: others hold them locked, and will hint when they let go.
   if (leased.size() < static_cast<size_t>(std::min(due, kShardsAtOnce))) more = false;
   if (leased.empty()) return absl::OkStatus();
-  if (auto s = WriteShards(transaction, round.asked.stream, stream_id, leased); !s.ok()) return s;
+  if (auto s = WriteShards(transaction, round.asked.stream, stream_id, policy, leased); !s.ok()) return s;
   transaction.exec_params(sql::kSetWanted, stream_id, workers.Finish(), wanted.Finish());
   return absl::OkStatus();
 }

@@ -1,4 +1,6 @@
 // PostgresStore: sessions, and what operators see and say of them.
+#include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <utility>
 
@@ -22,6 +24,21 @@ using Mode = ConnectionPool::Mode;
 absl::Status CheckNames(const std::string& stream, const std::string& worker) {
   if (auto s = CheckText("stream", stream); !s.ok()) return s;
   return CheckText("worker", worker);
+}
+
+double ToDouble(const pqxx::field& field) { return std::strtod(field.c_str(), nullptr); }
+
+// NULL where nothing was measured.
+void AddLoads(const Renewal& renewal, TextArray& array) {
+  if (!renewal.measured) {
+    array.AddNull();
+    return;
+  }
+  nlohmann::json loads = nlohmann::json::object();
+  for (const ShardLoad& each : renewal.loads) {
+    loads[each.shard] = each.load ? nlohmann::json(*each.load) : nlohmann::json();
+  }
+  array.Add(loads.dump());
 }
 
 bool ToBool(const pqxx::field& field) { return *field.c_str() == 't'; }
@@ -48,6 +65,7 @@ WorkerRecord ReadWorker(const pqxx::row& row) {
   record.load.proven = ToBool(row[4]);
   record.load.cordoned = ToBool(row[5]);
   record.load.draining = ToBool(row[6]);
+  record.load.load = ToDouble(row[11]);
   record.ended = ToBool(row[7]);
   record.opened = ToTime(row[8]);
   record.expires = ToTime(row[9]);
@@ -59,7 +77,7 @@ FleetRead ReadFleet(const pqxx::result& rows, const Policy& policy) {
   Census& census = fleet.census;
   SetPolicy(policy, census);
   for (const pqxx::row& row : rows) {
-    fleet.free = ToInt(row[11]);
+    fleet.free = ToInt(row[12]);
     if (row[0].is_null()) continue;  // no worker at all
     census.shards += ToInt(row[2]);
     if (IsLive(row)) census.workers.push_back(ReadWorker(row).load);
@@ -71,17 +89,20 @@ FleetRead ReadFleet(const pqxx::result& rows, const Policy& policy) {
 absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> PostgresStore::RenewSessions(
     const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) {
   if (auto s = CheckText("stream", stream); !s.ok()) return s;
-  TextArray workers;
+  TextArray workers, loads;
   for (const Renewal& renewal : renewals) {
-    if (CheckText("worker", renewal.worker).ok()) workers.Add(renewal.worker);
+    if (!CheckRenewal(renewal).ok()) continue;
+    workers.Add(renewal.worker);
+    AddLoads(renewal, loads);
   }
   workers.Finish();
+  loads.Finish();
   std::unordered_map<std::string, bool> renewed;  // whether it is elected
   const absl::Status status =
       pool_->Run(Mode::kStatement, [&](pqxx::transaction_base& transaction) {
         renewed.clear();
-        const pqxx::result rows = transaction.exec_params(sql::kRenewSessions, stream,
-                                                          workers.Finish(), ToMicros(ttl));
+        const pqxx::result rows = transaction.exec_params(
+            sql::kRenewSessions, stream, workers.Finish(), ToMicros(ttl), loads.Finish());
         if (rows.empty()) return StreamNotFound(stream);
         for (const pqxx::row& row : rows) {
           if (row[0].is_null()) continue;
@@ -97,8 +118,8 @@ absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> PostgresStore::RenewSes
       views.emplace_back(SessionView{found->second});
       continue;
     }
-    const absl::Status text = CheckText("worker", renewal.worker);
-    views.emplace_back(text.ok() ? SessionExpired(renewal.worker) : text);
+    const absl::Status checked = CheckRenewal(renewal);
+    views.emplace_back(checked.ok() ? SessionExpired(renewal.worker) : checked);
   }
   return views;
 }
@@ -140,7 +161,8 @@ absl::StatusOr<Holdings> PostgresStore::ListHeld(const std::string& stream,
         auto id = FindStreamId(transaction, stream);
         if (!id.ok()) return id.status();
         for (const pqxx::row& row : transaction.exec_params(sql::kSelectHeld, *id, worker)) {
-          held.shards.push_back({row[0].as<std::string>(), ToInt(row[1]), ToTime(row[2])});
+          held.shards.push_back(
+              {row[0].as<std::string>(), ToInt(row[1]), ToTime(row[2]), ToDouble(row[4])});
           held.now = ToTime(row[3]);
         }
         return absl::OkStatus();

@@ -276,7 +276,7 @@ absl::Status PostgresStore::TryGroup(pqxx::transaction_base& transaction, const 
   for (Working& each : working) {
     if (each.changed) written.push_back(std::move(each.written));
   }
-  return WriteShards(transaction, group.stream, stream.stream_id, written);
+  return WriteShards(transaction, group.stream, stream.stream_id, (*known)->policy, written);
 }
 
 }  // namespace lowmark

@@ -235,11 +235,35 @@ UPDATE lowmark.workers w SET wanted = v.wanted
 FROM unnest($2::text[], $3::bigint[]) AS v (worker, wanted), locked
 WHERE w.stream_id = $1 AND w.worker = locked.worker AND w.worker = v.worker)sql";
 
+// A shard's load goes with it: from its former owner to its own row ...
+const char kTakeLoads[] = R"sql(
+WITH v AS MATERIALIZED (
+  SELECT v.shard, v.worker, coalesce((w.shard_loads ->> v.shard)::double precision, 0) AS load
+  FROM unnest($2::text[], $3::text[]) AS v (shard, worker)
+  JOIN lowmark.workers w ON w.stream_id = $1 AND w.worker = v.worker
+), kept AS (
+  UPDATE lowmark.shards s SET load = v.load FROM v WHERE s.stream_id = $1 AND s.shard = v.shard
+)
+UPDATE lowmark.workers w
+SET load = greatest(0, w.load - taken.load), shard_loads = w.shard_loads - taken.shards
+FROM (SELECT worker, sum(load) AS load, array_agg(shard) AS shards FROM v GROUP BY worker) taken
+WHERE w.stream_id = $1 AND w.worker = taken.worker)sql";
+
+// ... and from there to its new one.
+const char kGiveLoads[] = R"sql(
+UPDATE lowmark.workers w
+SET load = w.load + given.load, shard_loads = w.shard_loads || given.loads
+FROM (SELECT v.worker, sum(s.load) AS load, jsonb_object_agg(s.shard, s.load) AS loads
+      FROM unnest($2::text[], $3::text[]) AS v (shard, worker)
+      JOIN lowmark.shards s ON s.stream_id = $1 AND s.shard = v.shard
+      GROUP BY v.worker) given
+WHERE w.stream_id = $1 AND w.worker = given.worker)sql";
+
 #define WORKER_COLUMNS                                                                          \
   "w.worker, w.capacity, w.held, "                                                              \
   "CASE WHEN w.wants_until > clock_timestamp() THEN w.wanted ELSE 0 END, "                      \
   "w.proven, w.cordoned, w.draining, w.ended_at IS NOT NULL, extract(epoch FROM w.opened_at), " \
-  "extract(epoch FROM w.expires_at), w.expires_at > clock_timestamp()"
+  "extract(epoch FROM w.expires_at), w.expires_at > clock_timestamp(), w.load"
 
 const char kReadCensus[] = "SELECT " WORKER_COLUMNS R"sql(, f.free
 FROM (SELECT count(*) AS free FROM lowmark.shards
@@ -253,21 +277,35 @@ WHERE stream_id = $1 AND owner = $2 AND owner <> '' AND NOT done
 ORDER BY leased_at DESC, shard LIMIT $3)sql";
 
 const char kSelectHeld[] = R"sql(
-SELECT shard, epoch, extract(epoch FROM coalesce(leased_at, 'epoch')),
-  extract(epoch FROM clock_timestamp())
-FROM lowmark.shards
-WHERE stream_id = $1 AND owner = $2 AND owner <> '' AND NOT done ORDER BY shard)sql";
+SELECT s.shard, s.epoch, extract(epoch FROM coalesce(s.leased_at, 'epoch')),
+  extract(epoch FROM clock_timestamp()),
+  coalesce((w.shard_loads ->> s.shard)::double precision, 0)
+FROM lowmark.shards s LEFT JOIN lowmark.workers w ON w.stream_id = $1 AND w.worker = $2
+WHERE s.stream_id = $1 AND s.owner = $2 AND s.owner <> '' AND NOT s.done ORDER BY s.shard)sql";
 
 const char kRenewSessions[] = R"sql(
 WITH locked AS MATERIALIZED (
   SELECT w.stream_id, w.worker FROM lowmark.workers w JOIN lowmark.streams s USING (stream_id)
   WHERE s.name = $1 AND w.worker = ANY ($2::text[]) AND w.ended_at IS NULL
   ORDER BY w.worker FOR NO KEY UPDATE OF w
+), measured AS (
+  -- A shard that was not measured yet weighs what it did before.
+  SELECT w.worker, coalesce(sum(l.load), 0) AS load,
+    coalesce(jsonb_object_agg(l.shard, l.load) FILTER (WHERE l.shard IS NOT NULL), '{}') AS loads
+  FROM unnest($2::text[], $4::text[]) AS v (worker, loads)
+  JOIN lowmark.workers w ON w.stream_id = (SELECT stream_id FROM locked LIMIT 1)
+    AND w.worker = v.worker
+  LEFT JOIN LATERAL (
+    SELECT each.key AS shard,
+      coalesce(each.value, w.shard_loads ->> each.key, '0')::double precision AS load
+    FROM jsonb_each_text(v.loads::jsonb) AS each) l ON true
+  WHERE v.loads IS NOT NULL GROUP BY w.worker
 ), renewed AS (
   UPDATE lowmark.workers w
   SET ttl = )sql" MICROSECONDS("$3") ", expires_at = clock_timestamp() + " MICROSECONDS("$3") R"sql(,
-      proven = w.proven OR w.held > 0
-  FROM locked
+      proven = w.proven OR w.held > 0, load = coalesce(m.load, w.load),
+      shard_loads = coalesce(m.loads, w.shard_loads)
+  FROM locked LEFT JOIN measured m USING (worker)
   WHERE w.stream_id = locked.stream_id AND w.worker = locked.worker AND w.ended_at IS NULL
   RETURNING w.worker, w.session
 )

@@ -52,6 +52,8 @@ extern const char kLockEnded[];      // FOR NO KEY UPDATE by id; workers_here, s
 extern const char kMarkGone[];       // locks rows that ended; workers_here
 extern const char kLockFree[];       // FOR NO KEY UPDATE SKIP LOCKED by id; shards_free
 extern const char kChangeHeld[];     // locks workers' rows by id; primary key
+extern const char kTakeLoads[];      // the rows are locked already; primary keys
+extern const char kGiveLoads[];      // the rows are locked already; primary keys
 extern const char kSetWanted[];      // locks workers' rows by id; primary key
 extern const char kReadCensus[];     // no lock; workers_here, shards_free
 extern const char kSelectLeases[];   // no lock; shards_owned

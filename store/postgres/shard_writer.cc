@@ -248,16 +248,41 @@ absl::StatusOr<bool> TellChildren(pqxx::transaction_base& transaction, int64_t s
   return freed;
 }
 
+// Shards and the workers that they go from or to.
+struct OwnerRows {
+  TextArray shard, worker;
+
+  void Add(const Shard& each) {
+    shard.Add(each.shard);
+    worker.Add(each.owner);
+  }
+
+  void Write(pqxx::transaction_base& transaction, const char* statement, int64_t stream_id) {
+    if (shard.size() == 0) return;
+    transaction.exec_params(statement, stream_id, shard.Finish(), worker.Finish());
+  }
+};
+
 bool Counts(const Shard& shard) { return !shard.owner.empty() && !shard.state.done(); }
 
-// Keeps workers.held right: the last rows to be locked, by id. What a worker that
-// has ended is leased is refused.
+// Keeps workers.held right, and loads: the last rows to be locked, by id. What a
+// worker that has ended is leased is refused.
 absl::Status WriteHeld(pqxx::transaction_base& transaction, int64_t stream_id,
-                       const std::vector<WrittenShard>& shards) {
+                       const Policy& policy, const std::vector<WrittenShard>& shards) {
   std::map<std::string, int64_t> changes;
+  OwnerRows taken, given;
   for (const WrittenShard& written : shards) {
-    if (Counts(written.before)) --changes[written.before.owner];
-    if (Counts(written.change.shard)) ++changes[written.change.shard.owner];
+    const Shard& before = written.before;
+    const Shard& after = written.change.shard;
+    if (before.owner == after.owner && Counts(before) == Counts(after)) continue;
+    if (Counts(before)) {
+      --changes[before.owner];
+      taken.Add(before);
+    }
+    if (Counts(after)) {
+      ++changes[after.owner];
+      given.Add(after);
+    }
   }
   TextArray worker, change;
   bool leased = false;
@@ -270,16 +295,20 @@ absl::Status WriteHeld(pqxx::transaction_base& transaction, int64_t stream_id,
   if (worker.size() == 0) return absl::OkStatus();
   const pqxx::result changed =
       transaction.exec_params(sql::kChangeHeld, stream_id, worker.Finish(), change.Finish());
-  if (!leased || static_cast<int64_t>(changed.affected_rows()) == worker.size()) {
-    return absl::OkStatus();
+  if (leased && static_cast<int64_t>(changed.affected_rows()) != worker.size()) {
+    return Unavailable("a worker's session ended while it was given a lease");
   }
-  return Unavailable("a worker's session ended while it was given a lease");
+  if (policy.balance_by == BalanceBy::kShards) return absl::OkStatus();
+  taken.Write(transaction, sql::kTakeLoads, stream_id);
+  given.Write(transaction, sql::kGiveLoads, stream_id);
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::Status WriteShards(pqxx::transaction_base& transaction, const std::string& stream,
-                         int64_t stream_id, const std::vector<WrittenShard>& shards) {
+                         int64_t stream_id, const Policy& policy,
+                         const std::vector<WrittenShard>& shards) {
   ProgressRows progress;
   FullRows full;
   std::vector<std::string> ended;
@@ -304,7 +333,7 @@ absl::Status WriteShards(pqxx::transaction_base& transaction, const std::string&
     if (!children_freed.ok()) return children_freed.status();
     freed = freed || *children_freed;
   }
-  if (auto s = WriteHeld(transaction, stream_id, shards); !s.ok()) return s;
+  if (auto s = WriteHeld(transaction, stream_id, policy, shards); !s.ok()) return s;
   if (freed) transaction.exec_params(sql::kNotifyFree, stream);
   return absl::OkStatus();
 }

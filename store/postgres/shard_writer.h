@@ -21,10 +21,12 @@ struct WrittenShard {
 
 // Writes shards whose rows this transaction has locked, each of them once, with
 // their dead letters and events; tells the children of those that ended, and
-// hints at what became free. INTERNAL where a row is not what it was. May throw
-// what libpqxx throws.
+// hints at what became free. INTERNAL where a row is not what it was, UNAVAILABLE
+// where a worker's session ended before it was given a lease. May throw what
+// libpqxx throws.
 absl::Status WriteShards(pqxx::transaction_base& transaction, const std::string& stream,
-                         int64_t stream_id, const std::vector<WrittenShard>& shards);
+                         int64_t stream_id, const Policy& policy,
+                         const std::vector<WrittenShard>& shards);
 
 }  // namespace lowmark
 

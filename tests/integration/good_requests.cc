@@ -156,6 +156,8 @@ void AddOtherWorkerCalls(int64_t epoch, Collector& good) {
   v1::HeartbeatRequest heartbeat;
   heartbeat.set_stream("orders");
   heartbeat.set_worker("w");
+  heartbeat.add_loads()->set_shard("1");
+  heartbeat.mutable_loads(0)->set_load(1.5);
   good.Add("Heartbeat", heartbeat);
   v1::ReleaseShardRequest release;
   release.set_stream("orders");

@@ -320,6 +320,8 @@ TEST_F(CoordinatorTest, DrainAnswersLongPolls) {
   Answers<absl::StatusOr<LeaseGrant>> waiting;
   coordinator_->LeaseShard(
       "s", Call("w"), [] { return false; }, waiting.Sink());
+  // It waits once the store has looked for it.
+  ASSERT_TRUE(Eventually([&] { return store_.Calls(StoreCall::kLeaseShards) == 2; }));
   coordinator_->Drain();
   ASSERT_TRUE(waiting.Await(1));
   EXPECT_TRUE(waiting.All()[0].ok());

@@ -235,6 +235,42 @@ TEST_P(StoreContract, OperatorsCordonAndDrainWorkers) {
   EXPECT_EQ(Reason(store().ChangeWorker("x", "w", {}).status()), kStreamNotFound);
 }
 
+// What a shard weighs goes with it from owner to owner.
+TEST_P(StoreContract, LoadsMoveWithTheirShards) {
+  ASSERT_TRUE(store()
+                  .UpdateStream("s", "",
+                                [](Policy policy) {
+                                  policy.balance_by = BalanceBy::kRecords;
+                                  return absl::StatusOr<Policy>(policy);
+                                })
+                  .ok());
+  AddShards({"a", "b", "c"});
+  const LeaseGrant grant = MustLease("v", 3);
+  auto renew = [&](const std::string& worker, const std::vector<ShardLoad>& loads) {
+    auto views = store().RenewSessions("s", {{worker, true, loads}}, absl::Minutes(10));
+    return views.ok() ? views->at(0).status() : views.status();
+  };
+  ASSERT_TRUE(renew("v", {{"a", 1.5}, {"b", 2}, {"c", std::nullopt}}).ok());
+  EXPECT_TRUE(store().ReadCensus("s")->by_load);
+  EXPECT_DOUBLE_EQ(Loads(store())["v"].load, 3.5);
+  EXPECT_DOUBLE_EQ(store().ListHeld("s", "v")->shards.at(1).load, 2);
+
+  ASSERT_TRUE(Update(ReleaseOf(grant.leases[1].shard)).ok());
+  EXPECT_DOUBLE_EQ(Loads(store())["v"].load, 1.5);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(LeaseOne(store(), Call("w", 1)).ok());
+  ASSERT_EQ(MustGet("b").owner, "w");
+  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 2);
+  ASSERT_TRUE(renew("w", {{"b", std::nullopt}}).ok());
+  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 2) << "not measured there yet";
+  ASSERT_TRUE(renew("w", {{"b", 8}}).ok());
+  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 8);
+  ASSERT_TRUE(RenewOne(store(), "s", "w", absl::Minutes(10)).ok());
+  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 8) << "nothing was said of it";
+
+  EXPECT_EQ(renew("w", {{"b", -1}}).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 8);
+}
+
 TEST_P(StoreContract, ListsWorkersInPages) {
   for (const char* worker : {"c", "a", "b"}) ASSERT_TRUE(LeaseOne(store(), Call(worker, 1)).ok());
   auto page = store().ListWorkers("s", "", 2);

@@ -78,6 +78,7 @@ void Runner::OpenSession() {
   ++session_;
   worker_ = MakeWorkerId();
   session_open_ = false;
+  proven_ = false;
   trust_->Revoke();
   metrics_.CountSession();
   log_.Info("opening a session", {{"stream", options_.stream}, {"worker", worker_}});
@@ -208,7 +209,7 @@ void Runner::AddLease(const v1::Lease& proto) {
   auto run = std::make_shared<ShardRun>(
       context_, worker_, *std::move(lease),
       ShardRun::Owner{[this](const std::string& shard) { OnShardEnded(shard); },
-                      [this] { OnSessionExpired(); }});
+                      [this] { OnReported(); }, [this] { OnSessionExpired(); }});
   shards_.emplace(proto.shard(), run);
   run->Start();
 }
@@ -227,6 +228,16 @@ void Runner::GiveBack(const v1::Lease& lease) {
                         });
 }
 
+// A worker that has shown that it can work is given its share of the shards, which
+// a heartbeat tells: the first need not wait for its time.
+void Runner::OnReported() {
+  if (proven_ || !session_open_) return;
+  proven_ = true;
+  if (beating_) return;
+  loop_->Cancel(beat_timer_);
+  Beat();
+}
+
 // --- Heartbeats --------------------------------------------------------------------
 
 void Runner::Beat() {
@@ -236,6 +247,13 @@ void Runner::Beat() {
   v1::HeartbeatRequest request;
   request.set_stream(options_.stream);
   request.set_worker(worker_);
+  for (const auto& [shard, run] : shards_) {
+    const std::optional<ShardWeight> weight = run->weight(Now());
+    if (!weight) continue;
+    v1::ShardLoad* load = request.add_loads();
+    load->set_shard(shard);
+    if (weight->load) load->set_load(*weight->load);
+  }
   const absl::Duration timeout =
       std::clamp(ttl_ / 3, absl::Milliseconds(100), options_.call_timeout);
   client_->Heartbeat(

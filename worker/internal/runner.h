@@ -43,6 +43,7 @@ class Runner {
   void AddLease(const v1::Lease& lease);
   void GiveBack(const v1::Lease& lease);
 
+  void OnReported();
   void Beat();
   void OnHeartbeat(SteadyTime sent, uint64_t session,
                    const absl::StatusOr<v1::HeartbeatResponse>& answer);
@@ -76,6 +77,7 @@ class Runner {
   std::string worker_;
   uint64_t session_ = 0;       // raised with each; answers to an earlier one are not for us
   bool session_open_ = false;  // the coordinator knows of it
+  bool proven_ = false;        // and that it has accepted a report under it
   absl::Duration ttl_ = absl::ZeroDuration();
   std::map<std::string, std::shared_ptr<ShardRun>> shards_;
   int giving_back_ = 0;  // leases that are released without having been started

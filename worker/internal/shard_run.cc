@@ -193,6 +193,7 @@ void ShardRun::OnHandlerEnd(const HandlerRuns::End& end) {
     if (hand_over_) Release();
     return;
   }
+  meter_.Count(batch_.size(), end.duration, std::chrono::steady_clock::now());
   not_runs_ = end.result.kind == HandlerResult::Kind::kNotRun ? not_runs_ + 1 : 0;
   auto report = NewReport();
   SetResult(batch_, end.result, policy_, current_.delivery.final_attempt, shard_end_, &report);
@@ -298,6 +299,7 @@ void ShardRun::OnReportAnswer(const v1::ReportBatchResponse& answer) {
           policy.status().ToString());
     }
   }
+  owner_.reported();
   if (!answer.has_next()) {
     Say(LogLevel::kInfo, "shard is at its end", "");
     End();

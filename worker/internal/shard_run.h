@@ -10,11 +10,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "worker/internal/assemble.h"
 #include "worker/internal/context.h"
 #include "worker/internal/lease.h"
+#include "worker/internal/load_meter.h"
 #include "worker/internal/report.h"
 #include "worker/internal/retry_pause.h"
 #include "worker/internal/shard_reading.h"
@@ -28,6 +30,8 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   struct Owner {
     // The lease has ended; called once, last of all, from inside a call.
     std::function<void(const std::string& shard)> ended;
+    // A report was accepted.
+    std::function<void()> reported;
     // The coordinator says that the worker's session is over.
     std::function<void()> session_expired;
   };
@@ -36,6 +40,11 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   ~ShardRun();
 
   int64_t epoch() const { return epoch_; }
+  // What the shard weighs in the measure of its stream's policy; nullopt where the
+  // policy asks for none.
+  std::optional<ShardWeight> weight(SteadyTime now) {
+    return meter_.Weight(policy_.balance_by, now);
+  }
   bool handing_over() const { return hand_over_; }
   // Its records that wait, and how long the oldest has.
   int64_t waiting() const { return reading_->waiting(); }
@@ -105,6 +114,7 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   bool declared_ = false;   // `started` was answered for the current delivery
   v1::ReportBatchRequest report_;
   RetryPause call_pause_;  // for reports and releases
+  ShardMeter meter_{std::chrono::steady_clock::now()};
   int not_runs_ = 0;       // deliveries in a row whose handler could not run
   EventLoop::TimerId timer_ = 0;
 };

@@ -40,6 +40,7 @@ CREATE TABLE lowmark.shards (
   cause smallint NOT NULL DEFAULT 0,
   declared text[] COLLATE "C",                    -- first, middle, last, count
   leased_at timestamptz,                          -- when the owner last changed
+  load double precision NOT NULL DEFAULT 0,       -- as its last owner measured it
   PRIMARY KEY (stream_id, shard),
   CHECK (done = (position = 'SHARD_END')),
   CHECK (parents_left = 0 OR owner = '')
@@ -100,6 +101,9 @@ CREATE TABLE lowmark.workers (
   -- Shards with this owner that are not done: changed in the transaction that
   -- changes the owner, so that nobody has to count them.
   held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
+  -- Where the stream is balanced by load: what each of these shards weighs, and all.
+  shard_loads jsonb NOT NULL DEFAULT '{}',
+  load double precision NOT NULL DEFAULT 0,
   proven boolean NOT NULL DEFAULT false,    -- a heartbeat came while it held a shard
   cordoned boolean NOT NULL DEFAULT false,
   draining boolean NOT NULL DEFAULT false,
@@ -211,7 +215,7 @@ BEGIN
     GRANT SELECT, INSERT ON lowmark.shards TO lowmark_app;
     GRANT UPDATE (epoch, owner, parents_left, done, position, sequence, position_time, bounds,
                   batch_id, delivery, attempts, lost_deliveries, not_before, outstanding, cause,
-                  declared, leased_at) ON lowmark.shards TO lowmark_app;
+                  declared, leased_at, load) ON lowmark.shards TO lowmark_app;
     GRANT SELECT, INSERT ON lowmark.shard_parents, lowmark.shard_events TO lowmark_app;
     GRANT SELECT, INSERT, UPDATE, DELETE ON lowmark.workers TO lowmark_app;
     GRANT SELECT, INSERT, DELETE ON lowmark.dead_letters, lowmark.dead_letter_records
