@@ -27,8 +27,8 @@ using Mode = ConnectionPool::Mode;
 // repeated at once, and more where it lacks more.
 constexpr int64_t kLeastRepeated = 1000;
 // Shards of workers that ended that are freed in one transaction, and shards that
-// are leased in one, at most: a report that waits for its shard waits so long.
-constexpr int64_t kShardsAtOnce = 1000;
+// are leased in one, at most: so many are locked at a time, and none of them is at work.
+constexpr int64_t kShardsAtOnce = 5000;
 
 double Jitter() {
   static thread_local std::minstd_rand random{std::random_device()()};
