@@ -44,6 +44,11 @@ std::string OnOff(bool on) { return on ? "on" : "off"; }
 
 std::string Retries(int32_t attempts) { return attempts < 0 ? "forever" : absl::StrCat(attempts); }
 
+std::string StreamState(const v1::StreamConfig& config) {
+  if (config.paused()) return "paused";
+  return config.frozen() ? "frozen" : "active";
+}
+
 // A position short enough for a table.
 std::string ShortPosition(const v1::Position& position) {
   std::string text = PositionText(position);
@@ -108,14 +113,13 @@ void ShowStreams(const v1::ListStreamsResponse& streams, std::ostream& out) {
                ">MAX AGE", "CREATED"});
   for (const v1::Stream& stream : streams.streams()) {
     const v1::StreamConfig& config = stream.config();
-    table.AddRow({Safe(stream.name()), config.paused() ? "paused" : "active",
-                  absl::StrCat(config.batch_size()), Retries(config.maximum_retry_attempts()),
-                  OnOff(config.report_batch_item_failures()),
-                  OnOff(config.bisect_batch_on_failure()), EnumName(config.discard_scope()),
-                  config.maximum_record_age().seconds() < 0
-                      ? "none"
-                      : DurationText(config.maximum_record_age()),
-                  ShortTime(stream.create_time())});
+    table.AddRow(
+        {Safe(stream.name()), StreamState(config), absl::StrCat(config.batch_size()),
+         Retries(config.maximum_retry_attempts()), OnOff(config.report_batch_item_failures()),
+         OnOff(config.bisect_batch_on_failure()), EnumName(config.discard_scope()),
+         config.maximum_record_age().seconds() < 0 ? "none"
+                                                   : DurationText(config.maximum_record_age()),
+         ShortTime(stream.create_time())});
   }
   table.Print(out);
 }

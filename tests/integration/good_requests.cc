@@ -30,6 +30,8 @@ v1::StreamConfig FullConfig() {
   config.mutable_handoff_timeout()->set_seconds(10);
   config.set_sequence_order(v1::SEQUENCE_ORDER_NUMERIC);
   config.set_paused(false);
+  config.set_frozen(false);
+  config.set_balance_by(v1::BALANCE_BY_SHARDS);
   return config;
 }
 

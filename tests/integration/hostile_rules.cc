@@ -215,6 +215,8 @@ std::map<std::string, Rule> ConfigRules() {
          return probe.number == 2 ? Verdict::kEither : Range(0, 1)(probe);
        }},
       {"StreamConfig.paused", Always},
+      {"StreamConfig.frozen", Always},
+      {"StreamConfig.balance_by", Range(0, 3)},
       {"RetryBackoff.initial", Pause(60)},
       {"RetryBackoff.multiplier", Real(1, 10)},
       // No shorter than the first pause of the good request, a second.

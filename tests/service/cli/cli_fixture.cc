@@ -33,7 +33,8 @@ v1::Stream OrdersStream() {
       "discardScope": "DISCARD_SCOPE_RECORD",
       "retryBackoff": {"initial": "0.200s", "multiplier": 2, "maximum": "60s", "jitter": 0.2},
       "maximumLostDeliveries": 3, "handlerTimeout": "60s", "handoffTimeout": "30s",
-      "sequenceOrder": "SEQUENCE_ORDER_NUMERIC", "paused": false}})");
+      "sequenceOrder": "SEQUENCE_ORDER_NUMERIC", "paused": false, "frozen": false,
+      "balanceBy": "BALANCE_BY_SHARDS"}})");
 }
 
 v1::Stream PaymentsStream() {

@@ -53,6 +53,8 @@ handler_timeout             1m
 handoff_timeout             30s
 sequence_order              numeric
 paused                      false
+frozen                      false
+balance_by                  shards
 )"));
 }
 
