@@ -199,6 +199,26 @@ void AddStreamCalls(Collector& good) {
   good.Add("DeleteStream", remove);
 }
 
+void AddWorkerAdministration(Collector& good) {
+  v1::ListWorkersRequest list;
+  list.set_stream("orders");
+  list.set_page_size(10);
+  list.set_page_token("a");
+  good.Add("ListWorkers", list);
+  v1::CordonWorkerRequest cordon;
+  cordon.set_stream("orders");
+  cordon.set_worker("w");
+  good.Add("CordonWorker", cordon);
+  v1::UncordonWorkerRequest uncordon;
+  uncordon.set_stream("orders");
+  uncordon.set_worker("w");
+  good.Add("UncordonWorker", uncordon);
+  v1::DrainWorkerRequest drain;
+  drain.set_stream("orders");
+  drain.set_worker("w");
+  good.Add("DrainWorker", drain);
+}
+
 void AddShardCalls(const std::string& dead_letter, Collector& good) {
   v1::GetShardRequest get;
   get.set_stream("orders");
@@ -242,6 +262,7 @@ std::vector<GoodRequest> MakeGoodRequests(RunningServer& server) {
   AddReports(epoch, good);
   AddOtherWorkerCalls(epoch, good);
   AddStreamCalls(good);
+  AddWorkerAdministration(good);
   AddShardCalls(dead_letter, good);
   return good.requests;
 }
