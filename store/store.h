@@ -196,6 +196,7 @@ struct WorkerRecord {
   absl::Time opened;
   absl::Time expires;
   bool ended = false;  // for ever; its shards are free, or about to be
+  absl::Time now;      // the store's clock when this was read
 };
 
 // What an operator says about a worker; what is not set stays as it is.

@@ -25,6 +25,7 @@ std::string Reason(const grpc::Status& status) {
 std::string Advice(const std::string& reason) {
   if (reason == "STREAM_NOT_FOUND") return "`lowmark streams list` shows those there are";
   if (reason == "SHARD_NOT_FOUND") return "`lowmark shards list STREAM` shows those there are";
+  if (reason == "WORKER_NOT_FOUND") return "`lowmark workers list STREAM` shows those there are";
   if (reason == "DEAD_LETTER_NOT_FOUND") {
     return "`lowmark dead-letters list STREAM` shows those there are";
   }

@@ -23,6 +23,7 @@ constexpr char kSettings[] =
 Commands::Commands(Options& options, std::ostream& out, std::ostream& err) : out_(out), err_(err) {
   AddStreams(options);
   AddShards(options);
+  AddWorkers(options);
   AddDeadLetters(options);
 }
 
@@ -133,6 +134,39 @@ void Commands::AddShards(Options& options) {
       ->type_name("TEXT")
       ->required();
   seek.add_flag("--dry-run", dry_run_, "Show what would happen, and change nothing");
+}
+
+void Commands::AddWorkers(Options& options) {
+  CLI::App& workers =
+      options.AddCommand(options.app(), "workers", "Workers, and which of them get shards",
+                         "lowmark workers list orders");
+  CLI::App& list = Add(
+      options, workers, "list", "List a stream's workers, with those that ended within a day",
+      "lowmark workers list orders", [this](AdminClient& client) { return ListWorkers(client); });
+  list.add_option("STREAM", stream_, "The stream's name")->required()->type_name("");
+  AddLimit(options, list);
+
+  const auto add = [&](const std::string& name, const std::string& description,
+                       absl::Status (Commands::*run)(AdminClient&)) {
+    CLI::App& command = Add(options, workers, name, description,
+                            absl::StrCat("lowmark workers ", name, " orders w-1"),
+                            [this, run](AdminClient& client) { return (this->*run)(client); });
+    command.add_option("STREAM", stream_, "The stream's name")->required()->type_name("");
+    command.add_option("WORKER", worker_, "The worker's id, as `lowmark workers list` shows it")
+        ->required()
+        ->type_name("");
+  };
+  add("cordon",
+      "Let a worker get no more shards, while it goes on with those it holds. `lowmark workers "
+      "uncordon` ends that, a restart of the worker too",
+      &Commands::CordonWorker);
+  add("uncordon", "Let a worker get shards again, after a cordon or a drain",
+      &Commands::UncordonWorker);
+  add("drain",
+      "Cordon a worker, and have it hand over all its shards. Each moves once its batch is "
+      "reported, so nothing is delivered twice, unless that takes longer than the stream's "
+      "handoff_timeout",
+      &Commands::DrainWorker);
 }
 
 void Commands::AddDeadLetters(Options& options) {
@@ -271,6 +305,50 @@ absl::Status Commands::SeekShard(AdminClient& client) {
   return Print(
       client.Call(&Stub::SeekShard, request),
       [&](const v1::SeekShardResponse& seek, std::ostream& out) { ShowSeek(seek, dry_run_, out); });
+}
+
+absl::Status Commands::ListWorkers(AdminClient& client) {
+  v1::ListWorkersRequest request;
+  request.set_stream(stream_);
+  auto size = [](const v1::ListWorkersResponse& page) { return page.workers_size(); };
+  auto workers = client.List(&Stub::ListWorkers, request, limit_, size);
+  return PrintList(workers, workers.ok() ? size(*workers) : 0,
+                   absl::StrCat("workers in ", Safe(stream_), "; one appears with its first call"),
+                   ShowWorkers);
+}
+
+absl::Status Commands::CordonWorker(AdminClient& client) {
+  v1::CordonWorkerRequest request;
+  request.set_stream(stream_);
+  request.set_worker(worker_);
+  auto response = client.Call(&Stub::CordonWorker, request);
+  if (!response.ok()) return response.status();
+  return Print<v1::Worker>(response->worker(), ShowCordon);
+}
+
+absl::Status Commands::UncordonWorker(AdminClient& client) {
+  v1::UncordonWorkerRequest request;
+  request.set_stream(stream_);
+  request.set_worker(worker_);
+  auto response = client.Call(&Stub::UncordonWorker, request);
+  if (!response.ok()) return response.status();
+  return Print<v1::Worker>(response->worker(), ShowUncordon);
+}
+
+absl::Status Commands::DrainWorker(AdminClient& client) {
+  // Its policy says how long the drain may take.
+  v1::GetStreamRequest get;
+  get.set_stream(stream_);
+  auto stream = client.Call(&Stub::GetStream, get);
+  if (!stream.ok()) return stream.status();
+  v1::DrainWorkerRequest request;
+  request.set_stream(stream_);
+  request.set_worker(worker_);
+  auto response = client.Call(&Stub::DrainWorker, request);
+  if (!response.ok()) return response.status();
+  return Print<v1::Worker>(response->worker(), [&](const v1::Worker& worker, std::ostream& out) {
+    ShowDrain(worker, stream->stream().config(), out);
+  });
 }
 
 absl::Status Commands::ListDeadLetters(AdminClient& client) {

@@ -15,7 +15,7 @@
 
 namespace lowmark::cli {
 
-// `streams`, `shards` and `dead-letters`, added to a program.
+// `streams`, `shards`, `workers` and `dead-letters`, added to a program.
 class Commands {
  public:
   Commands(Options& options, std::ostream& out, std::ostream& err);
@@ -32,6 +32,7 @@ class Commands {
 
   void AddStreams(Options& options);
   void AddShards(Options& options);
+  void AddWorkers(Options& options);
   void AddDeadLetters(Options& options);
   CLI::App& Add(Options& options, CLI::App& parent, const std::string& name,
                 const std::string& description, const std::string& example,
@@ -46,6 +47,10 @@ class Commands {
   absl::Status ListShards(AdminClient& client);
   absl::Status GetShard(AdminClient& client);
   absl::Status SeekShard(AdminClient& client);
+  absl::Status ListWorkers(AdminClient& client);
+  absl::Status CordonWorker(AdminClient& client);
+  absl::Status UncordonWorker(AdminClient& client);
+  absl::Status DrainWorker(AdminClient& client);
   absl::Status ListDeadLetters(AdminClient& client);
   absl::Status GetDeadLetter(AdminClient& client);
 
@@ -68,6 +73,7 @@ class Commands {
   int32_t limit_ = 100;
   std::string stream_;
   std::string shard_;
+  std::string worker_;
   std::string id_;
   std::string etag_;
   std::string preset_ = "lowmark";

@@ -44,6 +44,11 @@ std::string OnOff(bool on) { return on ? "on" : "off"; }
 
 std::string Retries(int32_t attempts) { return attempts < 0 ? "forever" : absl::StrCat(attempts); }
 
+std::string StreamState(const v1::StreamConfig& config) {
+  if (config.paused()) return "paused";
+  return config.frozen() ? "frozen" : "active";
+}
+
 // A position short enough for a table.
 std::string ShortPosition(const v1::Position& position) {
   std::string text = PositionText(position);
@@ -57,6 +62,27 @@ std::string ShortPosition(const v1::Position& position) {
 std::string ShortTime(google::protobuf::Timestamp time) {
   time.set_nanos(0);
   return TimeText(time);
+}
+
+std::string ShortDuration(google::protobuf::Duration duration) {
+  duration.set_nanos(0);
+  return DurationText(duration);
+}
+
+// "1 shard", "3 shards".
+std::string ShardCount(int64_t shards) {
+  return absl::StrCat(shards, shards == 1 ? " shard" : " shards");
+}
+
+std::string WorkerState(const v1::Worker& worker) {
+  const bool on_trial = worker.status() == v1::WORKER_STATUS_LIVE && worker.probation();
+  return on_trial ? "probation" : EnumName(worker.status());
+}
+
+// "lowmark workers VERB STREAM WORKER".
+std::string WorkerCommand(const char* verb, const v1::Worker& worker) {
+  return absl::StrCat("`lowmark workers ", verb, " ", Safe(worker.stream()), " ",
+                      Safe(worker.worker()), "`");
 }
 
 std::string Sequences(const v1::DeadLetter& letter) {
@@ -108,14 +134,13 @@ void ShowStreams(const v1::ListStreamsResponse& streams, std::ostream& out) {
                ">MAX AGE", "CREATED"});
   for (const v1::Stream& stream : streams.streams()) {
     const v1::StreamConfig& config = stream.config();
-    table.AddRow({Safe(stream.name()), config.paused() ? "paused" : "active",
-                  absl::StrCat(config.batch_size()), Retries(config.maximum_retry_attempts()),
-                  OnOff(config.report_batch_item_failures()),
-                  OnOff(config.bisect_batch_on_failure()), EnumName(config.discard_scope()),
-                  config.maximum_record_age().seconds() < 0
-                      ? "none"
-                      : DurationText(config.maximum_record_age()),
-                  ShortTime(stream.create_time())});
+    table.AddRow(
+        {Safe(stream.name()), StreamState(config), absl::StrCat(config.batch_size()),
+         Retries(config.maximum_retry_attempts()), OnOff(config.report_batch_item_failures()),
+         OnOff(config.bisect_batch_on_failure()), EnumName(config.discard_scope()),
+         config.maximum_record_age().seconds() < 0 ? "none"
+                                                   : DurationText(config.maximum_record_age()),
+         ShortTime(stream.create_time())});
   }
   table.Print(out);
 }
@@ -170,6 +195,53 @@ void ShowSeek(const v1::SeekShardResponse& seek, bool dry_run, std::ostream& out
   row("before", seek.before());
   row(dry_run ? "would be" : "now", seek.after());
   table.Print(out);
+}
+
+void ShowWorkers(const v1::ListWorkersResponse& workers, std::ostream& out) {
+  Table table({"WORKER", "STATUS", ">SHARDS", ">WANTS", ">CAPACITY", "SINCE", ">EXPIRES IN"});
+  for (const v1::Worker& worker : workers.workers()) {
+    table.AddRow({Safe(worker.worker()), WorkerState(worker), absl::StrCat(worker.held_shards()),
+                  absl::StrCat(worker.wanted_shards()), absl::StrCat(worker.capacity()),
+                  ShortTime(worker.open_time()),
+                  worker.has_expires_in() ? ShortDuration(worker.expires_in()) : ""});
+  }
+  table.Print(out);
+}
+
+void ShowCordon(const v1::Worker& worker, std::ostream& out) {
+  out << Safe(worker.worker()) << " gets no more shards, until "
+      << WorkerCommand("uncordon", worker) << ".\n";
+  if (worker.status() == v1::WORKER_STATUS_DRAINING) {
+    out << "It is being drained of the " << ShardCount(worker.held_shards()) << " it holds.\n";
+  } else if (worker.held_shards() > 0) {
+    out << "It goes on with the " << ShardCount(worker.held_shards()) << " it holds; "
+        << WorkerCommand("drain", worker) << " moves them.\n";
+  }
+}
+
+void ShowUncordon(const v1::Worker& worker, std::ostream& out) {
+  out << Safe(worker.worker()) << " gets its share of shards again; it holds "
+      << ShardCount(worker.held_shards()) << " now.\n";
+}
+
+void ShowDrain(const v1::Worker& worker, const v1::StreamConfig& config, std::ostream& out) {
+  out << Safe(worker.worker()) << " gets no more shards, until "
+      << WorkerCommand("uncordon", worker) << ".\n";
+  if (worker.held_shards() == 0) {
+    out << "It holds none that it would have to hand over.\n";
+    return;
+  }
+  if (config.frozen()) {
+    out << "It keeps the " << ShardCount(worker.held_shards())
+        << " it holds while the stream is frozen: `lowmark streams update " << Safe(worker.stream())
+        << " --set frozen=false` lets them move.\n";
+    return;
+  }
+  out << "It has " << ShardCount(worker.held_shards())
+      << " to hand over, each once its batch is reported; one that it keeps "
+      << DurationText(config.handoff_timeout()) << " after it was asked\nis taken. "
+      << "`lowmark workers list " << Safe(worker.stream())
+      << "` shows what is left, and `drained` in the end.\n";
 }
 
 void ShowDeadLetters(const v1::ListDeadLettersResponse& letters, std::ostream& out) {

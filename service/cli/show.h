@@ -1,4 +1,4 @@
-// Streams, shards and dead letters as an operator sees them: lists as tables, one
+// Streams, shards, workers and dead letters as an operator sees them: lists as tables, one
 // of them as lines of a name and a value.
 #ifndef LOWMARK_SERVICE_CLI_SHOW_H_
 #define LOWMARK_SERVICE_CLI_SHOW_H_
@@ -16,6 +16,11 @@ void ShowStream(const v1::Stream& stream, std::ostream& out);
 void ShowShards(const v1::ListShardsResponse& shards, std::ostream& out);
 void ShowShard(const v1::Shard& shard, std::ostream& out);
 void ShowSeek(const v1::SeekShardResponse& seek, bool dry_run, std::ostream& out);
+void ShowWorkers(const v1::ListWorkersResponse& workers, std::ostream& out);
+// What a command about a worker has done, and what follows from it.
+void ShowCordon(const v1::Worker& worker, std::ostream& out);
+void ShowUncordon(const v1::Worker& worker, std::ostream& out);
+void ShowDrain(const v1::Worker& worker, const v1::StreamConfig& config, std::ostream& out);
 void ShowDeadLetters(const v1::ListDeadLettersResponse& letters, std::ostream& out);
 void ShowDeadLetter(const v1::DeadLetter& letter, std::ostream& out);
 

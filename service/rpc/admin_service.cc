@@ -54,6 +54,30 @@ void Write(const ShardRecord& record, v1::Shard* proto) {
   proto->set_cause(ToProto(shard.state.cause));
 }
 
+v1::WorkerStatus StatusOf(const WorkerRecord& record) {
+  if (record.ended) return v1::WORKER_STATUS_ENDED;
+  if (record.expires <= record.now) return v1::WORKER_STATUS_EXPIRED;
+  if (record.load.draining) {
+    return record.load.held > 0 ? v1::WORKER_STATUS_DRAINING : v1::WORKER_STATUS_DRAINED;
+  }
+  return record.load.cordoned ? v1::WORKER_STATUS_CORDONED : v1::WORKER_STATUS_LIVE;
+}
+
+void Write(const std::string& stream, const WorkerRecord& record, v1::Worker* proto) {
+  proto->set_stream(stream);
+  proto->set_worker(record.load.worker);
+  proto->set_status(StatusOf(record));
+  proto->set_capacity(record.load.capacity);
+  proto->set_held_shards(record.load.held);
+  proto->set_wanted_shards(record.load.wanted);
+  proto->set_probation(!record.load.proven);
+  ToProto(record.opened, proto->mutable_open_time());
+  ToProto(record.expires, proto->mutable_expire_time());
+  if (!record.ended && record.expires > record.now) {
+    ToProto(record.expires - record.now, proto->mutable_expires_in());
+  }
+}
+
 void Write(const DeadLetter& letter, v1::DeadLetter* proto) {
   proto->set_id(absl::StrCat(letter.id));
   proto->set_stream(letter.stream);
@@ -189,6 +213,54 @@ grpc::Status AdminServiceImpl::SeekShard(grpc::ServerContext*, const v1::SeekSha
     Write(answer->after, response->mutable_after());
   }
   return ToGrpc(answer.status());
+}
+
+grpc::Status AdminServiceImpl::ListWorkers(grpc::ServerContext*,
+                                           const v1::ListWorkersRequest* request,
+                                           v1::ListWorkersResponse* response) {
+  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  const int32_t size = PageSize(request->page_size());
+  auto workers =
+      coordinator_.store().ListWorkers(request->stream(), request->page_token(), size + 1);
+  if (!workers.ok()) return ToGrpc(workers.status());
+  if (static_cast<int32_t>(workers->size()) > size) {
+    workers->resize(size);
+    response->set_next_page_token(workers->back().load.worker);
+  }
+  for (const WorkerRecord& worker : *workers) {
+    Write(request->stream(), worker, response->add_workers());
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminServiceImpl::CordonWorker(grpc::ServerContext*,
+                                            const v1::CordonWorkerRequest* request,
+                                            v1::CordonWorkerResponse* response) {
+  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  auto worker = coordinator_.store().ChangeWorker(request->stream(), request->worker(),
+                                                  {.cordoned = true, .draining = std::nullopt});
+  if (worker.ok()) Write(request->stream(), *worker, response->mutable_worker());
+  return ToGrpc(worker.status());
+}
+
+grpc::Status AdminServiceImpl::UncordonWorker(grpc::ServerContext*,
+                                              const v1::UncordonWorkerRequest* request,
+                                              v1::UncordonWorkerResponse* response) {
+  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  auto worker = coordinator_.store().ChangeWorker(request->stream(), request->worker(),
+                                                  {.cordoned = false, .draining = false});
+  if (worker.ok()) Write(request->stream(), *worker, response->mutable_worker());
+  return ToGrpc(worker.status());
+}
+
+grpc::Status AdminServiceImpl::DrainWorker(grpc::ServerContext*,
+                                           const v1::DrainWorkerRequest* request,
+                                           v1::DrainWorkerResponse* response) {
+  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  auto worker = coordinator_.store().ChangeWorker(request->stream(), request->worker(),
+                                                  {.cordoned = true, .draining = true});
+  if (worker.ok()) Write(request->stream(), *worker, response->mutable_worker());
+  return ToGrpc(worker.status());
 }
 
 grpc::Status AdminServiceImpl::GetDeadLetter(grpc::ServerContext*,

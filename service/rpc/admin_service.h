@@ -28,6 +28,15 @@ class AdminServiceImpl final : public v1::AdminService::Service {
                           v1::ListShardsResponse* response) override;
   grpc::Status SeekShard(grpc::ServerContext* context, const v1::SeekShardRequest* request,
                          v1::SeekShardResponse* response) override;
+  grpc::Status ListWorkers(grpc::ServerContext* context, const v1::ListWorkersRequest* request,
+                           v1::ListWorkersResponse* response) override;
+  grpc::Status CordonWorker(grpc::ServerContext* context, const v1::CordonWorkerRequest* request,
+                            v1::CordonWorkerResponse* response) override;
+  grpc::Status UncordonWorker(grpc::ServerContext* context,
+                              const v1::UncordonWorkerRequest* request,
+                              v1::UncordonWorkerResponse* response) override;
+  grpc::Status DrainWorker(grpc::ServerContext* context, const v1::DrainWorkerRequest* request,
+                           v1::DrainWorkerResponse* response) override;
   grpc::Status GetDeadLetter(grpc::ServerContext* context, const v1::GetDeadLetterRequest* request,
                              v1::GetDeadLetterResponse* response) override;
   grpc::Status ListDeadLetters(grpc::ServerContext* context,

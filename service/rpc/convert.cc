@@ -47,7 +47,7 @@ absl::Status ReadDurations(const v1::StreamConfig& proto, Policy& policy) {
   return absl::OkStatus();
 }
 
-absl::Status ReadEnums(const v1::StreamConfig& proto, Policy& policy) {
+absl::Status ReadDiscardScope(const v1::StreamConfig& proto, Policy& policy) {
   switch (proto.discard_scope()) {
     case v1::DISCARD_SCOPE_UNSPECIFIED:
       break;
@@ -61,6 +61,10 @@ absl::Status ReadEnums(const v1::StreamConfig& proto, Policy& policy) {
       return InvalidField("config.discard_scope", proto.discard_scope(),
                           "must be RECORD (1) or BATCH (2)");
   }
+  return absl::OkStatus();
+}
+
+absl::Status ReadSequenceOrder(const v1::StreamConfig& proto, Policy& policy) {
   switch (proto.sequence_order()) {
     case v1::SEQUENCE_ORDER_UNSPECIFIED:
       break;
@@ -73,6 +77,34 @@ absl::Status ReadEnums(const v1::StreamConfig& proto, Policy& policy) {
     default:
       return InvalidField("config.sequence_order", proto.sequence_order(),
                           "must be NUMERIC (1) or POSITIONAL (2)");
+  }
+  return absl::OkStatus();
+}
+
+// The wire has one value more, for "not set".
+static_assert(static_cast<int>(BalanceBy::kShards) + 1 == v1::BALANCE_BY_SHARDS);
+static_assert(static_cast<int>(BalanceBy::kRecords) + 1 == v1::BALANCE_BY_RECORDS);
+static_assert(static_cast<int>(BalanceBy::kHandlerTime) + 1 == v1::BALANCE_BY_HANDLER_TIME);
+
+v1::BalanceBy ToProto(BalanceBy balance_by) {
+  return static_cast<v1::BalanceBy>(static_cast<int>(balance_by) + 1);
+}
+
+absl::Status ReadBalanceBy(const v1::StreamConfig& proto, Policy& policy) {
+  if (proto.balance_by() == v1::BALANCE_BY_UNSPECIFIED) return absl::OkStatus();
+  if (!v1::BalanceBy_IsValid(proto.balance_by())) {
+    return InvalidField("config.balance_by", proto.balance_by(),
+                        "must be SHARDS (1), RECORDS (2) or HANDLER_TIME (3)");
+  }
+  policy.balance_by = static_cast<BalanceBy>(proto.balance_by() - 1);
+  return absl::OkStatus();
+}
+
+absl::Status ReadEnums(const v1::StreamConfig& proto, Policy& policy) {
+  for (const absl::Status& status :
+       {ReadDiscardScope(proto, policy), ReadSequenceOrder(proto, policy),
+        ReadBalanceBy(proto, policy)}) {
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -196,6 +228,8 @@ void ToProto(const Policy& policy, v1::StreamConfig* proto) {
                                 ? v1::SEQUENCE_ORDER_NUMERIC
                                 : v1::SEQUENCE_ORDER_POSITIONAL);
   proto->set_paused(policy.paused);
+  proto->set_frozen(policy.frozen);
+  proto->set_balance_by(ToProto(policy.balance_by));
 }
 
 absl::StatusOr<Policy> PolicyFromProto(const v1::StreamConfig& proto, const Policy& defaults) {
@@ -215,6 +249,7 @@ absl::StatusOr<Policy> PolicyFromProto(const v1::StreamConfig& proto, const Poli
     policy.maximum_lost_deliveries = proto.maximum_lost_deliveries();
   }
   if (proto.has_paused()) policy.paused = proto.paused();
+  if (proto.has_frozen()) policy.frozen = proto.frozen();
   if (auto s = ReadEnums(proto, policy); !s.ok()) return s;
   if (auto s = ReadDurations(proto, policy); !s.ok()) return s;
   if (proto.has_starting_position()) {

@@ -372,6 +372,23 @@ absl::Status Validate(const v1::SeekShardRequest& request) {
   return absl::OkStatus();
 }
 
+absl::Status Validate(const v1::ListWorkersRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckPage(request.page_size()),
+                CheckPageToken(request.page_token())});
+}
+
+absl::Status Validate(const v1::CordonWorkerRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
+}
+
+absl::Status Validate(const v1::UncordonWorkerRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
+}
+
+absl::Status Validate(const v1::DrainWorkerRequest& request) {
+  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
+}
+
 absl::Status Validate(const v1::GetDeadLetterRequest& request) {
   if (auto s = CheckId("stream", request.stream()); !s.ok()) return s;
   if (IsRowId(request.id())) return absl::OkStatus();

@@ -23,6 +23,10 @@ absl::Status Validate(const v1::DeleteStreamRequest& request);
 absl::Status Validate(const v1::GetShardRequest& request);
 absl::Status Validate(const v1::ListShardsRequest& request);
 absl::Status Validate(const v1::SeekShardRequest& request);
+absl::Status Validate(const v1::ListWorkersRequest& request);
+absl::Status Validate(const v1::CordonWorkerRequest& request);
+absl::Status Validate(const v1::UncordonWorkerRequest& request);
+absl::Status Validate(const v1::DrainWorkerRequest& request);
 absl::Status Validate(const v1::GetDeadLetterRequest& request);
 absl::Status Validate(const v1::ListDeadLettersRequest& request);
 

@@ -251,6 +251,7 @@ WorkerRecord MemoryStore::RecordOf(const StreamData& data, const std::string& wo
   record.opened = session.opened;
   record.expires = session.expires;
   record.ended = session.ended;
+  record.now = now;
   return record;
 }
 

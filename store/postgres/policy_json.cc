@@ -26,6 +26,11 @@ constexpr std::array<std::pair<SequenceOrder, const char*>, 2> kOrders = {{
     {SequenceOrder::kNumeric, "NUMERIC"},
     {SequenceOrder::kPositional, "POSITIONAL"},
 }};
+constexpr std::array<std::pair<BalanceBy, const char*>, 3> kBalances = {{
+    {BalanceBy::kShards, "SHARDS"},
+    {BalanceBy::kRecords, "RECORDS"},
+    {BalanceBy::kHandlerTime, "HANDLER_TIME"},
+}};
 
 // What went wrong while a policy was read; caught below.
 struct BadPolicy : std::runtime_error {
@@ -107,6 +112,8 @@ std::string PolicyToJson(const Policy& policy) {
       {"handoff_timeout", duration(policy.handoff_timeout)},
       {"sequence_order", NameOf(kOrders, policy.sequence_order)},
       {"paused", policy.paused},
+      {"frozen", policy.frozen},
+      {"balance_by", NameOf(kBalances, policy.balance_by)},
   }
       .dump();
 }
@@ -141,6 +148,8 @@ absl::StatusOr<Policy> PolicyFromJson(const std::string& text) {
     Read(object, "handoff_timeout", policy.handoff_timeout);
     ReadName(object, "sequence_order", kOrders, policy.sequence_order);
     Read(object, "paused", policy.paused);
+    Read(object, "frozen", policy.frozen);
+    ReadName(object, "balance_by", kBalances, policy.balance_by);
   } catch (const std::exception& error) {
     return MakeError(absl::StatusCode::kInternal, kInternal,
                      absl::StrCat("a stored policy cannot be read: ", error.what()));

@@ -46,6 +46,13 @@ bool ToBool(const pqxx::field& field) { return *field.c_str() == 't'; }
 // Whether a row of WORKER_COLUMNS is of a worker that counts: not ended, not expired.
 bool IsLive(const pqxx::row& row) { return !ToBool(row[7]) && ToBool(row[10]); }
 
+// A row of kSelectWorkers or kChangeWorker.
+WorkerRecord ReadWorkerNow(const pqxx::row& row) {
+  WorkerRecord record = ReadWorker(row);
+  record.now = ToTime(row[11]);
+  return record;
+}
+
 const char* ToParameter(const std::optional<bool>& value) {
   return value ? (*value ? "true" : "false") : nullptr;
 }
@@ -184,7 +191,7 @@ absl::StatusOr<std::vector<WorkerRecord>> PostgresStore::ListWorkers(const std::
         if (!id.ok()) return id.status();
         for (const pqxx::row& row :
              transaction.exec_params(sql::kSelectWorkers, *id, after, limit)) {
-          workers.push_back(ReadWorker(row));
+          workers.push_back(ReadWorkerNow(row));
         }
         return absl::OkStatus();
       });
@@ -205,7 +212,7 @@ absl::StatusOr<WorkerRecord> PostgresStore::ChangeWorker(const std::string& stre
             transaction.exec_params(sql::kChangeWorker, *id, worker, ToParameter(change.cordoned),
                                     ToParameter(change.draining));
         if (rows.empty()) return WorkerNotFound(stream, worker);
-        record = ReadWorker(rows[0]);
+        record = ReadWorkerNow(rows[0]);
         // What it may hold has changed, and with it what others may.
         transaction.exec_params(sql::kNotifyFree, stream);
         return absl::OkStatus();

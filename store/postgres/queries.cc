@@ -318,14 +318,14 @@ SELECT EXISTS (SELECT FROM lowmark.workers w
   WHERE w.stream_id = s.stream_id AND w.worker = $2 AND w.ended_at IS NULL)
 FROM lowmark.streams s WHERE s.name = $1)sql";
 
-const char kSelectWorkers[] = "SELECT " WORKER_COLUMNS R"sql(
+const char kSelectWorkers[] = "SELECT " WORKER_COLUMNS R"sql(, extract(epoch FROM clock_timestamp())
 FROM lowmark.workers w WHERE w.stream_id = $1 AND w.worker > $2 ORDER BY w.worker LIMIT $3)sql";
 
 const char kChangeWorker[] = R"sql(
 UPDATE lowmark.workers w
 SET cordoned = coalesce($3, w.cordoned), draining = coalesce($4, w.draining)
 WHERE w.stream_id = $1 AND w.worker = $2 AND w.ended_at IS NULL
-RETURNING )sql" WORKER_COLUMNS;
+RETURNING )sql" WORKER_COLUMNS ", extract(epoch FROM clock_timestamp())";
 
 // --- Dead letters and audit --------------------------------------------------------
 

@@ -47,7 +47,8 @@ TEST_F(CaseTest, ReadsEveryKey) {
            starting_position: LATEST, report_batch_item_failures: true,
            bisect_batch_on_failure: true, maximum_retry_attempts: 2, maximum_record_age: 60,
            discard_scope: RECORD, maximum_lost_deliveries: 5, handler_timeout: 30s,
-           handoff_timeout: 2m, sequence_order: POSITIONAL, paused: true,
+           handoff_timeout: 2m, sequence_order: POSITIONAL, paused: true, frozen: true,
+           balance_by: HANDLER_TIME,
            retry_backoff: {initial: 100ms, multiplier: 3, maximum: 1.5, jitter: 0}}
   sequences: [b, a]
   ages: {1: 3600}
@@ -89,6 +90,8 @@ TEST_F(CaseTest, ReadsEveryKey) {
   policy.handoff_timeout = absl::Minutes(2);
   policy.sequence_order = SequenceOrder::kPositional;
   policy.paused = true;
+  policy.frozen = true;
+  policy.balance_by = BalanceBy::kHandlerTime;
   policy.retry_backoff = {absl::Milliseconds(100), 3, absl::Milliseconds(1500), 0};
   EXPECT_EQ(c.policy, policy);
   EXPECT_THAT(c.sequences, ElementsAre("b", "a"));
@@ -140,6 +143,9 @@ TEST_F(CaseTest, RefusesWhatIsMalformed) {
       {"  policy: {batch_size: many}\n", "policy.batch_size: is \"many\": must be an integer"},
       {"  policy: {batch_size: 99999999999}\n", "policy.batch_size: is \"99999999999\""},
       {"  policy: {paused: 'yes'}\n", "policy.paused: must be true or false"},
+      {"  policy: {frozen: solid}\n", "policy.frozen: must be true or false"},
+      {"  policy: {balance_by: WEIGHT}\n",
+       "policy.balance_by: must be one of SHARDS, RECORDS, HANDLER_TIME"},
       {"  policy: {discard_scope: SHARD}\n", "policy.discard_scope: must be one of RECORD, BATCH"},
       {"  policy: {starting_position: {at: 3}}\n", "policy.starting_position.at: is unknown"},
       {"  policy: {retry_backoff: {initial: soon}}\n", "policy.retry_backoff.initial: must be"},

@@ -42,6 +42,14 @@ absl::Status Parse(const YAML::Node& node, const std::string& where, SequenceOrd
       {{"NUMERIC", SequenceOrder::kNumeric}, {"POSITIONAL", SequenceOrder::kPositional}}, out);
 }
 
+absl::Status Parse(const YAML::Node& node, const std::string& where, BalanceBy& out) {
+  return ParseName<BalanceBy>(node, where, "BALANCE_BY_",
+                              {{"SHARDS", BalanceBy::kShards},
+                               {"RECORDS", BalanceBy::kRecords},
+                               {"HANDLER_TIME", BalanceBy::kHandlerTime}},
+                              out);
+}
+
 absl::Status ParseTime(const YAML::Node& node, const std::string& where, absl::Time& out) {
   std::string error;
   if (node.IsScalar() && absl::ParseTime(absl::RFC3339_full, node.Scalar(), &out, &error)) {
@@ -92,7 +100,8 @@ absl::Status Parse(const YAML::Node& node, const std::string& where, Policy& out
       .Read("maximum_lost_deliveries", out.maximum_lost_deliveries)
       .Read("handler_timeout", out.handler_timeout)
       .Read("handoff_timeout", out.handoff_timeout)
-      .Read("paused", out.paused);
+      .Read("paused", out.paused)
+      .Read("frozen", out.frozen);
   absl::Status status;
   const auto read = [&](const char* key, auto& value) {
     const YAML::Node field = fields.Take(key);
@@ -102,6 +111,7 @@ absl::Status Parse(const YAML::Node& node, const std::string& where, Policy& out
   read("discard_scope", out.discard_scope);
   read("retry_backoff", out.retry_backoff);
   read("sequence_order", out.sequence_order);
+  read("balance_by", out.balance_by);
   if (!status.ok()) return status;
   return fields.Finish();
 }

@@ -68,6 +68,9 @@ TEST(Policy, AcceptsBothEdges) {
       [](Policy& p) { p.handoff_timeout = absl::Seconds(900); },
       [](Policy& p) { p.sequence_order = SequenceOrder::kPositional; },
       [](Policy& p) { p.paused = true; },
+      [](Policy& p) { p.frozen = true; },
+      [](Policy& p) { p.balance_by = BalanceBy::kRecords; },
+      [](Policy& p) { p.balance_by = BalanceBy::kHandlerTime; },
   };
   for (size_t i = 0; i < edges.size(); ++i) {
     EXPECT_TRUE(Validated(edges[i]).ok()) << i << ": " << Validated(edges[i]);

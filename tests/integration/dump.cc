@@ -32,7 +32,8 @@ void DumpStream(Store& store, const Stream& stream, std::string& out) {
   const auto census = store.ReadCensus(name);
   for (const WorkerLoad& worker : census.value().workers) {
     absl::StrAppend(&out, "worker ", worker.worker, " capacity ", worker.capacity, " holds ",
-                    worker.held, "\n");
+                    worker.held, worker.cordoned ? " cordoned" : "",
+                    worker.draining ? " draining" : "", "\n");
   }
   const auto letters = store.ListDeadLetters(name, "", 0, kAll);
   for (const DeadLetter& letter : letters.value()) {

@@ -30,6 +30,8 @@ v1::StreamConfig FullConfig() {
   config.mutable_handoff_timeout()->set_seconds(10);
   config.set_sequence_order(v1::SEQUENCE_ORDER_NUMERIC);
   config.set_paused(false);
+  config.set_frozen(false);
+  config.set_balance_by(v1::BALANCE_BY_SHARDS);
   return config;
 }
 
@@ -199,6 +201,26 @@ void AddStreamCalls(Collector& good) {
   good.Add("DeleteStream", remove);
 }
 
+void AddWorkerAdministration(Collector& good) {
+  v1::ListWorkersRequest list;
+  list.set_stream("orders");
+  list.set_page_size(10);
+  list.set_page_token("a");
+  good.Add("ListWorkers", list);
+  v1::CordonWorkerRequest cordon;
+  cordon.set_stream("orders");
+  cordon.set_worker("w");
+  good.Add("CordonWorker", cordon);
+  v1::UncordonWorkerRequest uncordon;
+  uncordon.set_stream("orders");
+  uncordon.set_worker("w");
+  good.Add("UncordonWorker", uncordon);
+  v1::DrainWorkerRequest drain;
+  drain.set_stream("orders");
+  drain.set_worker("w");
+  good.Add("DrainWorker", drain);
+}
+
 void AddShardCalls(const std::string& dead_letter, Collector& good) {
   v1::GetShardRequest get;
   get.set_stream("orders");
@@ -242,6 +264,7 @@ std::vector<GoodRequest> MakeGoodRequests(RunningServer& server) {
   AddReports(epoch, good);
   AddOtherWorkerCalls(epoch, good);
   AddStreamCalls(good);
+  AddWorkerAdministration(good);
   AddShardCalls(dead_letter, good);
   return good.requests;
 }

@@ -271,6 +271,24 @@ TEST_P(OperatorCalls, AShardShowsWhatItIsDoing) {
   EXPECT_EQ(GetShard("1").owner(), "");
 }
 
+TEST_P(OperatorCalls, AFrozenStreamAndItsBalanceAreKept) {
+  v1::StreamConfig config;
+  config.set_frozen(true);
+  config.set_balance_by(v1::BALANCE_BY_HANDLER_TIME);
+  ASSERT_TRUE(Create("s", config).ok());
+  EXPECT_TRUE(GetStream()->config().frozen());
+  EXPECT_EQ(GetStream()->config().balance_by(), v1::BALANCE_BY_HANDLER_TIME);
+  auto updated = Update({}, {"frozen", "balance_by"});
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_FALSE(updated->config().frozen());
+  EXPECT_EQ(updated->config().balance_by(), v1::BALANCE_BY_SHARDS);
+  config.set_balance_by(static_cast<v1::BalanceBy>(4));
+  const absl::Status refused = Update(config, {"balance_by"}).status();
+  EXPECT_EQ(Reason(refused), kInvalidArgument);
+  EXPECT_EQ(refused.message(),
+            "config.balance_by is 4: must be SHARDS (1), RECORDS (2) or HANDLER_TIME (3)");
+}
+
 TEST_P(OperatorCalls, SeekMovesACheckpointOrSaysWhatItWouldDo) {
   MakeStream({"1"});
   auto leased = Lease("w", 1);

@@ -77,6 +77,14 @@ v1::Shard WireTest::GetShard(const std::string& shard) {
   return response.shard();
 }
 
+std::vector<v1::Worker> WireTest::ListWorkers() {
+  v1::ListWorkersRequest request;
+  request.set_stream("s");
+  v1::ListWorkersResponse response;
+  EXPECT_EQ(Call(&Admin::ListWorkers, server_.admin(), request, &response), absl::OkStatus());
+  return {response.workers().begin(), response.workers().end()};
+}
+
 v1::ReportBatchRequest WireTest::Report(const v1::Lease& lease, int64_t delivery, int first,
                                         int last) {
   v1::ReportBatchRequest report;

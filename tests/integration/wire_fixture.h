@@ -38,6 +38,19 @@ class WireTest : public testing::TestWithParam<StoreKind> {
   absl::Status Release(const std::string& shard, const std::string& worker, int64_t epoch);
   absl::StatusOr<v1::Stream> GetStream(const std::string& name = "s");
   v1::Shard GetShard(const std::string& shard);
+  std::vector<v1::Worker> ListWorkers();
+  // Calls CordonWorker, UncordonWorker or DrainWorker.
+  template <typename Request, typename Response>
+  absl::StatusOr<v1::Worker> Tell(grpc::Status (Admin::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                  const std::string& worker, const std::string& stream = "s") {
+    Request request;
+    request.set_stream(stream);
+    request.set_worker(worker);
+    Response response;
+    if (auto s = Call(method, server_.admin(), request, &response); !s.ok()) return s;
+    return response.worker();
+  }
 
   // The outcome of records first..last, to be filled in.
   static v1::ReportBatchRequest Report(const v1::Lease& lease, int64_t delivery, int first,
@@ -50,8 +63,11 @@ class WireTest : public testing::TestWithParam<StoreKind> {
                                         int last, const std::vector<int>& failed = {});
 
  protected:
-  std::unique_ptr<OpenStore> open_ = GetParam().open();
-  RunningServer server_{open_->store(), Options()};
+  explicit WireTest(const CoordinatorOptions& options = Options())
+      : open_(GetParam().open()), server_(open_->store(), options) {}
+
+  std::unique_ptr<OpenStore> open_;
+  RunningServer server_;
 };
 
 // "AT 4", "AFTER 10", ...

@@ -142,6 +142,8 @@ Policy OddPolicy() {
   policy.handoff_timeout = absl::Seconds(6);
   policy.sequence_order = SequenceOrder::kPositional;
   policy.paused = true;
+  policy.frozen = true;
+  policy.balance_by = BalanceBy::kHandlerTime;
   return policy;
 }
 
@@ -223,6 +225,8 @@ TEST(ConvertPolicy, NamesTheFieldThatIsWrong) {
       {"config.handler_timeout",
        [](C& c) { *c.mutable_handler_timeout() = ProtoDuration(900, 1); }},
       {"config.handoff_timeout", [](C& c) { c.mutable_handoff_timeout(); }},
+      {"config.balance_by", [](C& c) { c.set_balance_by(static_cast<v1::BalanceBy>(4)); }},
+      {"config.balance_by", [](C& c) { c.set_balance_by(static_cast<v1::BalanceBy>(-1)); }},
       {"config.sequence_order",
        [](C& c) { c.set_sequence_order(static_cast<v1::SequenceOrder>(-1)); }},
   };

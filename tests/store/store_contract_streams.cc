@@ -32,6 +32,8 @@ TEST_P(StoreContract, KeepsEveryFieldOfAPolicy) {
   policy.handoff_timeout = absl::Seconds(17);
   policy.sequence_order = SequenceOrder::kPositional;
   policy.paused = true;
+  policy.frozen = true;
+  policy.balance_by = BalanceBy::kHandlerTime;
   auto created = store().CreateStream("full", policy);
   ASSERT_TRUE(created.ok()) << created.status();
   EXPECT_EQ(created->policy, policy);

@@ -33,7 +33,8 @@ v1::Stream OrdersStream() {
       "discardScope": "DISCARD_SCOPE_RECORD",
       "retryBackoff": {"initial": "0.200s", "multiplier": 2, "maximum": "60s", "jitter": 0.2},
       "maximumLostDeliveries": 3, "handlerTimeout": "60s", "handoffTimeout": "30s",
-      "sequenceOrder": "SEQUENCE_ORDER_NUMERIC", "paused": false}})");
+      "sequenceOrder": "SEQUENCE_ORDER_NUMERIC", "paused": false, "frozen": false,
+      "balanceBy": "BALANCE_BY_SHARDS"}})");
 }
 
 v1::Stream PaymentsStream() {
@@ -67,6 +68,24 @@ std::vector<v1::Shard> SomeShards() {
   };
 }
 
+std::vector<v1::Worker> SomeWorkers() {
+  return {
+      FromJson<v1::Worker>(R"({
+        "stream": "orders", "worker": "worker-7f9c", "status": "WORKER_STATUS_LIVE",
+        "capacity": 2, "heldShards": "12", "wantedShards": "1",
+        "openTime": "2026-01-31T12:00:00.5Z", "expireTime": "2026-01-31T13:00:27.9Z",
+        "expiresIn": "27.9s"})"),
+      FromJson<v1::Worker>(R"({
+        "stream": "orders", "worker": "worker-8aa0", "status": "WORKER_STATUS_LIVE",
+        "probation": true, "capacity": 1, "heldShards": "1", "wantedShards": "100",
+        "openTime": "2026-01-31T12:59:58Z", "expireTime": "2026-01-31T13:00:28Z",
+        "expiresIn": "28s"})"),
+      FromJson<v1::Worker>(R"({
+        "stream": "orders", "worker": "worker-8aa1", "status": "WORKER_STATUS_ENDED",
+        "capacity": 1, "openTime": "2026-01-31T10:00:00Z", "expireTime": "2026-01-31T11:00:00Z"})"),
+  };
+}
+
 std::vector<v1::DeadLetter> SomeDeadLetters() {
   return {
       FromJson<v1::DeadLetter>(R"({
@@ -94,6 +113,7 @@ CliTest::CliTest() {
   server.streams["orders"] = OrdersStream();
   server.streams["payments.eu-west-1"] = PaymentsStream();
   server.shards = SomeShards();
+  server.workers = SomeWorkers();
   server.dead_letters = SomeDeadLetters();
   std::string directory = testing::TempDir() + "cli-XXXXXX";
   directory_ = mkdtemp(directory.data());

@@ -14,7 +14,8 @@ namespace lowmark {
 
 class CliTest : public testing::Test {
  protected:
-  // Two streams, "orders" and "payments.eu-west-1"; three shards; two dead letters.
+  // Two streams, "orders" and "payments.eu-west-1"; three shards; three workers;
+  // two dead letters.
   CliTest();
   ~CliTest() override;
 

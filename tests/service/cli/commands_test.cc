@@ -85,11 +85,52 @@ would be  AT 2        free    -               13
   EXPECT_FALSE(server.sought.dry_run());
 }
 
+TEST_F(CliTest, CordonsAWorkerAndSaysWhatThatMeans) {
+  EXPECT_EQ(Run({"workers", "cordon", "orders", "worker-7f9c"}), 0) << err;
+  EXPECT_EQ(out,
+            "worker-7f9c gets no more shards, until `lowmark workers uncordon orders "
+            "worker-7f9c`.\n"
+            "It goes on with the 12 shards it holds; `lowmark workers drain orders worker-7f9c` "
+            "moves them.\n");
+  EXPECT_EQ(server.workers[0].status(), v1::WORKER_STATUS_CORDONED);
+  EXPECT_EQ(Run({"workers", "uncordon", "orders", "worker-7f9c"}), 0) << err;
+  EXPECT_EQ(out, "worker-7f9c gets its share of shards again; it holds 12 shards now.\n");
+  EXPECT_EQ(server.workers[0].status(), v1::WORKER_STATUS_LIVE);
+  server.workers[0].set_status(v1::WORKER_STATUS_DRAINING);
+  EXPECT_EQ(Run({"workers", "cordon", "orders", "worker-7f9c"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("It is being drained of the 12 shards it holds.\n"));
+}
+
+TEST_F(CliTest, DrainSaysWhatIsToBeHandedOverAndHowToWatchIt) {
+  EXPECT_EQ(Run({"workers", "drain", "orders", "worker-8aa0"}), 0) << err;
+  EXPECT_EQ(out, std::string(R"(
+worker-8aa0 gets no more shards, until `lowmark workers uncordon orders worker-8aa0`.
+It has 1 shard to hand over, each once its batch is reported; one that it keeps 30s after it was asked
+is taken. `lowmark workers list orders` shows what is left, and `drained` in the end.
+)")
+                     .substr(1));
+  EXPECT_EQ(server.workers[1].status(), v1::WORKER_STATUS_DRAINING);
+  server.workers[1].set_held_shards(0);
+  EXPECT_EQ(Run({"workers", "drain", "orders", "worker-8aa0"}), 0) << err;
+  EXPECT_THAT(out, EndsWith("It holds none that it would have to hand over.\n"));
+}
+
+TEST_F(CliTest, DrainOfAFrozenStreamSaysThatNothingMoves) {
+  server.streams["orders"].mutable_config()->set_frozen(true);
+  EXPECT_EQ(Run({"workers", "drain", "orders", "worker-7f9c"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("It keeps the 12 shards it holds while the stream is frozen: "
+                             "`lowmark streams update orders --set frozen=false`"));
+}
+
 // Errors.
 
 TEST_F(CliTest, SaysWhatToDoAboutAnError) {
   EXPECT_THAT(Fails(1, {"streams", "get", "no"}), HasSubstr("`lowmark streams list`"));
   EXPECT_THAT(Fails(1, {"shards", "get", "orders", "no"}), HasSubstr("`lowmark shards list"));
+  for (const char* verb : {"cordon", "uncordon", "drain"}) {
+    EXPECT_THAT(Fails(1, {"workers", verb, "orders", "no"}), HasSubstr("`lowmark workers list"));
+    EXPECT_THAT(Fails(1, {"workers", verb, "no", "w"}), HasSubstr("`lowmark streams list`"));
+  }
   EXPECT_THAT(Fails(1, {"dead-letters", "get", "orders", "no"}),
               HasSubstr("`lowmark dead-letters list"));
   EXPECT_THAT(Fails(1, {"streams", "create", "orders"}), HasSubstr("`lowmark streams update`"));
@@ -118,7 +159,7 @@ TEST_F(CliTest, SaysThatNobodyAnswers) {
 }
 
 TEST_F(CliTest, SaysWhatIsWrongWithAnArgument) {
-  EXPECT_THAT(Fails(2, {}), HasSubstr("one of dev, streams, shards, dead-letters"));
+  EXPECT_THAT(Fails(2, {}), HasSubstr("one of dev, streams, shards, workers, dead-letters"));
   EXPECT_THAT(Fails(2, {"streams"}), HasSubstr("one of list, get, create, update, delete"));
   EXPECT_THAT(Fails(2, {"stream", "list"}), HasSubstr("did you mean streams?"));
   EXPECT_THAT(Fails(2, {"streams", "get"}), HasSubstr("STREAM is required"));
@@ -131,6 +172,8 @@ TEST_F(CliTest, SaysWhatIsWrongWithAnArgument) {
   EXPECT_THAT(Fails(2, {"streams", "update", "orders"}), HasSubstr("nothing to change"));
   EXPECT_THAT(Fails(2, {"streams", "update", "orders", "--reset", "batch"}),
               HasSubstr("did you mean batch_size?"));
+  EXPECT_THAT(Fails(2, {"workers"}), HasSubstr("one of list, cordon, uncordon, drain"));
+  EXPECT_THAT(Fails(2, {"workers", "drain", "orders"}), HasSubstr("WORKER is required"));
   EXPECT_THAT(Fails(2, {"shards", "seek", "orders", "shard-0", "at", "2"}),
               HasSubstr("--reason is required"));
   EXPECT_THAT(Fails(2, {"shards", "seek", "orders", "shard-0", "there", "--reason=x"}),
@@ -144,6 +187,9 @@ TEST_F(CliTest, HelpTeaches) {
   EXPECT_THAT(out, HasSubstr("Example:\n  lowmark streams create orders --set batch_size=10"));
   EXPECT_EQ(Run({"shards", "seek", "--help"}), 0);
   EXPECT_THAT(out, HasSubstr("STREAM SHARD POSITION...\n"));
+  EXPECT_EQ(Run({"workers", "drain", "--help"}), 0);
+  EXPECT_THAT(out, HasSubstr("STREAM WORKER\n"));
+  EXPECT_THAT(out, HasSubstr("nothing is delivered twice"));
   EXPECT_EQ(Run({"--version"}), 0);
   EXPECT_THAT(out, StartsWith("lowmark "));
 }

@@ -155,6 +155,56 @@ grpc::Status FakeAdminService::SeekShard(grpc::ServerContext*, const v1::SeekSha
   return grpc::Status::OK;
 }
 
+grpc::Status FakeAdminService::ListWorkers(grpc::ServerContext*,
+                                           const v1::ListWorkersRequest* request,
+                                           v1::ListWorkersResponse* response) {
+  if (!failure.ok()) return failure;
+  if (streams.count(request->stream()) == 0) return NoStream(request->stream());
+  page_sizes.push_back(request->page_size());
+  response->set_next_page_token(
+      Page(workers, request->page_size(), request->page_token(),
+           [&](const v1::Worker& worker) { *response->add_workers() = worker; }));
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAdminService::CordonWorker(grpc::ServerContext*,
+                                            const v1::CordonWorkerRequest* request,
+                                            v1::CordonWorkerResponse* response) {
+  return ChangeWorker(request->stream(), request->worker(), v1::WORKER_STATUS_CORDONED,
+                      *response->mutable_worker());
+}
+
+grpc::Status FakeAdminService::UncordonWorker(grpc::ServerContext*,
+                                              const v1::UncordonWorkerRequest* request,
+                                              v1::UncordonWorkerResponse* response) {
+  return ChangeWorker(request->stream(), request->worker(), v1::WORKER_STATUS_LIVE,
+                      *response->mutable_worker());
+}
+
+grpc::Status FakeAdminService::DrainWorker(grpc::ServerContext*,
+                                           const v1::DrainWorkerRequest* request,
+                                           v1::DrainWorkerResponse* response) {
+  return ChangeWorker(request->stream(), request->worker(), v1::WORKER_STATUS_DRAINING,
+                      *response->mutable_worker());
+}
+
+grpc::Status FakeAdminService::ChangeWorker(const std::string& stream, const std::string& worker,
+                                            v1::WorkerStatus status, v1::Worker& changed) {
+  if (!failure.ok()) return failure;
+  if (streams.count(stream) == 0) return NoStream(stream);
+  for (v1::Worker& each : workers) {
+    if (each.worker() != worker) continue;
+    // A cordon leaves a drain alone.
+    if (each.status() != v1::WORKER_STATUS_DRAINING || status == v1::WORKER_STATUS_LIVE) {
+      each.set_status(status);
+    }
+    changed = each;
+    return grpc::Status::OK;
+  }
+  return LowmarkError(grpc::StatusCode::NOT_FOUND, "WORKER_NOT_FOUND",
+                      absl::StrCat("the stream \"", stream, "\" has no worker \"", worker, "\""));
+}
+
 grpc::Status FakeAdminService::GetDeadLetter(grpc::ServerContext*,
                                              const v1::GetDeadLetterRequest* request,
                                              v1::GetDeadLetterResponse* response) {

@@ -27,6 +27,7 @@ class FakeAdminService : public v1::AdminService::Service {
   // The state. To be set while no call runs.
   std::map<std::string, v1::Stream> streams;
   std::vector<v1::Shard> shards;
+  std::vector<v1::Worker> workers;
   std::vector<v1::DeadLetter> dead_letters;
   // Where set, the answer to everything.
   grpc::Status failure;
@@ -52,12 +53,24 @@ class FakeAdminService : public v1::AdminService::Service {
                           v1::ListShardsResponse*) override;
   grpc::Status SeekShard(grpc::ServerContext*, const v1::SeekShardRequest*,
                          v1::SeekShardResponse*) override;
+  grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
+                           v1::ListWorkersResponse*) override;
+  grpc::Status CordonWorker(grpc::ServerContext*, const v1::CordonWorkerRequest*,
+                            v1::CordonWorkerResponse*) override;
+  grpc::Status UncordonWorker(grpc::ServerContext*, const v1::UncordonWorkerRequest*,
+                              v1::UncordonWorkerResponse*) override;
+  grpc::Status DrainWorker(grpc::ServerContext*, const v1::DrainWorkerRequest*,
+                           v1::DrainWorkerResponse*) override;
   grpc::Status GetDeadLetter(grpc::ServerContext*, const v1::GetDeadLetterRequest*,
                              v1::GetDeadLetterResponse*) override;
   grpc::Status ListDeadLetters(grpc::ServerContext*, const v1::ListDeadLettersRequest*,
                                v1::ListDeadLettersResponse*) override;
 
  private:
+  // Gives a worker its new status.
+  grpc::Status ChangeWorker(const std::string& stream, const std::string& worker,
+                            v1::WorkerStatus status, v1::Worker& changed);
+
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
 };

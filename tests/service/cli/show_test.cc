@@ -53,6 +53,8 @@ handler_timeout             1m
 handoff_timeout             30s
 sequence_order              numeric
 paused                      false
+frozen                      false
+balance_by                  shards
 )"));
 }
 
@@ -84,6 +86,25 @@ not before       2026-01-31T12:00:01Z
 parents          -
 parents left     0
 )"));
+}
+
+TEST_F(CliTest, AFrozenStreamSaysSoUnlessItIsPaused) {
+  server.streams["orders"].mutable_config()->set_frozen(true);
+  server.streams["payments.eu-west-1"].mutable_config()->set_frozen(true);
+  EXPECT_EQ(Run({"streams", "list"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("\norders              frozen "));
+  EXPECT_THAT(out, HasSubstr("\npayments.eu-west-1  paused "));
+}
+
+TEST_F(CliTest, ListsWorkers) {
+  EXPECT_EQ(Run({"workers", "list", "orders"}), 0) << err;
+  EXPECT_EQ(out, Text(R"(
+WORKER       STATUS     SHARDS  WANTS  CAPACITY  SINCE                 EXPIRES IN
+worker-7f9c  live           12      1         2  2026-01-31T12:00:00Z         27s
+worker-8aa0  probation       1    100         1  2026-01-31T12:59:58Z         28s
+worker-8aa1  ended           0      0         1  2026-01-31T10:00:00Z           -
+)"));
+  EXPECT_THAT(err, IsEmpty());
 }
 
 TEST_F(CliTest, ListsDeadLettersWithinATerminalsWidth) {
@@ -129,10 +150,13 @@ The data of 1 record was not kept; the source may still have it.
 TEST_F(CliTest, SaysThatAListIsEmpty) {
   server.streams = {{"empty", v1::Stream()}};
   server.shards.clear();
+  server.workers.clear();
   server.dead_letters.clear();
   EXPECT_EQ(Run({"shards", "list", "empty"}), 0);
   EXPECT_THAT(out, IsEmpty());
   EXPECT_EQ(err, "There are no shards in empty; a worker adds those its source has.\n");
+  EXPECT_EQ(Run({"workers", "list", "empty"}), 0);
+  EXPECT_EQ(err, "There are no workers in empty; one appears with its first call.\n");
   EXPECT_EQ(Run({"dead-letters", "list", "empty"}), 0);
   EXPECT_EQ(err, "There are no dead letters in empty.\n");
   server.streams.clear();
@@ -177,6 +201,10 @@ TEST_F(CliTest, EveryCommandSpeaksJson) {
       {"streams", "delete", "new"},
       {"shards", "list", "orders"},
       {"shards", "seek", "orders", "shard-0", "latest", "--reason", "x"},
+      {"workers", "list", "orders"},
+      {"workers", "cordon", "orders", "worker-7f9c"},
+      {"workers", "drain", "orders", "worker-7f9c"},
+      {"workers", "uncordon", "orders", "worker-7f9c"},
       {"dead-letters", "list", "orders"},
       {"dead-letters", "get", "orders", "17"}};
   for (std::vector<std::string> command : commands) {
@@ -185,6 +213,8 @@ TEST_F(CliTest, EveryCommandSpeaksJson) {
     EXPECT_TRUE(nlohmann::json::accept(out)) << out;
     EXPECT_THAT(err, IsEmpty());
   }
+  EXPECT_EQ(Run({"workers", "drain", "orders", "worker-7f9c", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out)["status"], "WORKER_STATUS_DRAINING");
   EXPECT_EQ(Run({"dead-letters", "get", "orders", "17", "-o", "json"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out)["records"][1]["data"], "AP8bWzMxbQ==");
   EXPECT_EQ(Run({"dead-letters", "list", "orders", "-o", "json"}), 0);

@@ -17,8 +17,8 @@ TEST(SetField, SetsEveryTypeOfField) {
        {"batch_size=10", "maximum_batching_window=1500ms", "maximum_batch_bytes=1048576",
         "starting_position=at_timestamp 2026-01-31T12:00:00Z", "report_batch_item_failures=false",
         "maximum_record_age=-1", "discard_scope=BATCH", "retry_backoff.initial=250ms",
-        "retry_backoff.multiplier=1.5", "sequence_order=SEQUENCE_ORDER_POSITIONAL",
-        "paused=true"}) {
+        "retry_backoff.multiplier=1.5", "sequence_order=SEQUENCE_ORDER_POSITIONAL", "paused=true",
+        "frozen=true", "balance_by=handler_time"}) {
     auto name = SetField(setting, config);
     ASSERT_TRUE(name.ok()) << name.status();
     EXPECT_EQ(*name, std::string(setting).substr(0, name->size()));
@@ -35,6 +35,8 @@ TEST(SetField, SetsEveryTypeOfField) {
   EXPECT_EQ(config.retry_backoff().multiplier(), 1.5);
   EXPECT_EQ(config.sequence_order(), v1::SEQUENCE_ORDER_POSITIONAL);
   EXPECT_TRUE(config.paused());
+  EXPECT_TRUE(config.frozen());
+  EXPECT_EQ(config.balance_by(), v1::BALANCE_BY_HANDLER_TIME);
 
   // And all of it can be shown and set again.
   v1::StreamConfig copy;
@@ -59,6 +61,7 @@ TEST(SetField, NamesFieldValueAndWhatIsAllowed) {
   EXPECT_THAT(error("paused=perhaps"), HasSubstr("must be true or false"));
   EXPECT_THAT(error("discard_scope=all"), HasSubstr("must be record or batch"));
   EXPECT_THAT(error("discard_scope=unspecified"), HasSubstr("must be record or batch"));
+  EXPECT_THAT(error("balance_by=load"), HasSubstr("must be shards or records or handler_time"));
   EXPECT_THAT(error("handler_timeout=60"), HasSubstr("a duration such as"));
   EXPECT_THAT(error("starting_position=now"),
               HasSubstr("starting_position: \"now\" is no position"));
