@@ -10,12 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
 #include "service/rpc/listen_address.h"
+#include "service/rpc/message_size.h"
 
 namespace lowmark {
 namespace {
 
-// A failure's sequence numbers and the data of its records fit well.
-constexpr int kLargestMessage = 16 << 20;
 constexpr int kLargestMetadata = 16 << 10;
 constexpr int kStreamsPerConnection = 4096;
 
