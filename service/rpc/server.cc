@@ -69,7 +69,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
   server->server_ = builder.BuildAndStart();
   if (!server->server_ || port == 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("cannot listen on ", options.listen,
+        absl::StrCat("cannot listen on ", options.listen, WhyNotListen(options.listen),
                      ": choose an address of this machine and a port that is free (--listen)"));
   }
   server->address_ =
