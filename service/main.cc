@@ -1,5 +1,6 @@
 // lowmark-coordinator: leases shards to workers and keeps their checkpoints in
 // PostgreSQL.
+#include <iostream>
 #include <optional>
 #include <string>
 
@@ -27,8 +28,14 @@ void AddDatabaseOptions(Options& options, CLI::App& command, PostgresOptions& po
 }
 
 void AddLogOptions(Options& options, CLI::App& command, LogSettings& log) {
-  options.Add(command, "log-format", log.format, "console or json")->group("Logging");
-  options.Add(command, "log-level", log.level, "debug, info, warning or error")->group("Logging");
+  options.Add(command, "log-format", log.format, "Log lines for people or machines")
+      ->type_name("console|json")
+      ->check(OneOf({"console", "json"}))
+      ->group("Logging");
+  options.Add(command, "log-level", log.level, "Log lines below are left out")
+      ->type_name("debug|info|warning|error")
+      ->check(OneOf({"debug", "info", "warning", "error"}))
+      ->group("Logging");
 }
 
 void AddServeOptions(Options& options, CLI::App& command, ServeOptions& serve) {
@@ -73,8 +80,12 @@ void AddServeOptions(Options& options, CLI::App& command, ServeOptions& serve) {
            "Groups of reports committed at the same time, each on a connection")
       ->group("Leases");
   options
+      .Add(command, "audit-retention", serve.audit_retention,
+           "Events of the audit are deleted when they are older")
+      ->group("Audit");
+  options
       .Add(command, "drain-delay", serve.drain_delay,
-           "After SIGTERM serve on for this long, saying \"not ready\"")
+           "After SIGTERM serve on for this long, saying \"not ready\"; a second signal ends it")
       ->group("Stopping");
   options
       .Add(command, "drain-timeout", serve.drain_timeout,
@@ -90,19 +101,18 @@ absl::StatusOr<LogOptions> ParseLog(const LogSettings& settings) {
   return LogOptions{.format = *format, .level = *level};
 }
 
-// Says what is wrong, in one line; the exit code is 2 for what the user gave.
-int Fail(const absl::Status& status, Logger& log) {
-  log.Error(status.message());
-  return absl::IsInvalidArgument(status) ? 2 : 1;
-}
-
-int Run(bool migrate_only, const ServeOptions& serve, Logger& log) {
-  for (const absl::Status& status :
-       {serve.postgres.Validate(), serve.coordinator.Validate(), serve.server.Validate()}) {
-    if (!status.ok()) return Fail(status, log);
+// What the user gave is answered as Parse does it; the rest is for the log.
+int Run(bool migrate_only, const ServeOptions& serve, const LogOptions& log_options,
+        Options& options) {
+  absl::Status status = migrate_only ? serve.postgres.Validate() : serve.Validate();
+  if (!status.ok()) return options.Refuse(status, std::cerr);
+  Logger log(log_options);
+  status = migrate_only ? Migrate(serve.postgres) : Serve(serve, log);
+  if (absl::IsInvalidArgument(status)) return options.Refuse(status, std::cerr);
+  if (!status.ok()) {
+    log.Error(status.message());
+    return 1;
   }
-  const absl::Status status = migrate_only ? Migrate(serve.postgres) : Serve(serve, log);
-  if (!status.ok()) return Fail(status, log);
   if (migrate_only) log.Info("the schema is up to date");
   return 0;
 }
@@ -132,9 +142,8 @@ int Main(int argc, char** argv) {
   if (std::optional<int> exit = options.Parse(argc, argv)) return *exit;
 
   auto log_options = ParseLog(logging);
-  Logger log(log_options.ok() ? *log_options : LogOptions());
-  if (!log_options.ok()) return Fail(log_options.status(), log);
-  return Run(migrate.parsed(), settings, log);
+  if (!log_options.ok()) return options.Refuse(log_options.status(), std::cerr);
+  return Run(migrate.parsed(), settings, *log_options, options);
 }
 
 }  // namespace

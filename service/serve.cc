@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "service/audit_pruner.h"
+#include "service/core/error.h"
 #include "service/health.h"
 #include "service/metrics.h"
 #include "service/process/endpoint.h"
@@ -22,6 +24,14 @@ namespace {
 constexpr absl::Duration kHealthInterval = absl::Seconds(1);
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
 constexpr absl::Duration kLongestRetry = absl::Seconds(5);
+
+absl::Status CheckDuration(const char* name, absl::Duration value, absl::Duration low,
+                           absl::Duration high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return InvalidField(
+      name, absl::FormatDuration(value),
+      absl::StrCat("must be ", absl::FormatDuration(low), "..", absl::FormatDuration(high)));
+}
 
 // Why the process is not ready, or OK; read by /readyz.
 class Readiness {
@@ -77,6 +87,17 @@ void NoteHealth(const absl::Status& status, Server& server, Readiness& readiness
 
 }  // namespace
 
+absl::Status ServeOptions::Validate() const {
+  for (const absl::Status& status :
+       {postgres.Validate(), coordinator.Validate(), server.Validate(),
+        CheckDuration("audit-retention", audit_retention, absl::Hours(1), absl::Hours(24 * 3650)),
+        CheckDuration("drain-delay", drain_delay, absl::ZeroDuration(), absl::Minutes(10)),
+        CheckDuration("drain-timeout", drain_timeout, absl::ZeroDuration(), absl::Minutes(10))}) {
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Serve(const ServeOptions& options, Logger& log) {
   Shutdown shutdown;
   Readiness readiness;
@@ -87,27 +108,34 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
   if (!endpoint.ok()) return endpoint.status();
   log.Info("serving /metrics, /livez and /readyz", {{"http", (*endpoint)->address()}});
 
-  const absl::Status prepared = PrepareDatabase(options, shutdown, readiness, log);
-  if (absl::IsCancelled(prepared)) return absl::OkStatus();
-  if (!prepared.ok()) return prepared;
-
+  // Calls are answered from the start, UNAVAILABLE until the database is there.
   Metrics metrics(*registry);
-  PostgresStore store(options.postgres);
+  PostgresStore store(options.postgres, /*closed=*/true);
   Coordinator coordinator(store, metrics, options.coordinator);
   auto server = Server::Start(coordinator, options.server);
   if (!server.ok()) return server.status();
-  std::optional<HealthMonitor> health;
-  health.emplace(store, kHealthInterval,
-                 [&](const absl::Status& status) { NoteHealth(status, **server, readiness, log); });
+  log.Info("serving gRPC", {{"grpc", (*server)->address()}});
 
-  shutdown.Wait();
-  log.Info("stopping: finishing calls in flight");
-  health.reset();
-  (*server)->SetServing(false);
-  readiness.Set(Readiness::Unready("stopping"));
-  absl::SleepFor(options.drain_delay);
+  const absl::Status prepared = PrepareDatabase(options, shutdown, readiness, log);
+  if (prepared.ok()) {
+    store.Open();
+    AuditPruner pruner(store, metrics, {}, [&](const std::string& stream, int32_t most) {
+      return store.PruneEvents(stream, options.audit_retention, most);
+    });
+    std::optional<HealthMonitor> health;
+    health.emplace(store, kHealthInterval, [&](const absl::Status& status) {
+      NoteHealth(status, **server, readiness, log);
+    });
+    shutdown.Wait();
+    log.Info("stopping: finishing calls in flight");
+    health.reset();
+    (*server)->SetServing(false);
+    readiness.Set(Readiness::Unready("stopping"));
+    absl::SleepFor(options.drain_delay);
+  }
   coordinator.Drain();
   (*server)->Shutdown(options.drain_timeout);
+  if (!prepared.ok() && !absl::IsCancelled(prepared)) return prepared;
   log.Info("stopped");
   return absl::OkStatus();
 }

@@ -21,11 +21,16 @@ struct ServeOptions {
   std::string http_listen = "127.0.0.1:7071";
   // Whether to bring the schema up to date; otherwise to wait until it is.
   bool migrate = true;
+  // Events of the audit are deleted when they are older: 1 h..10 years.
+  absl::Duration audit_retention = absl::Hours(24 * 30);
   // After the signal to stop, serve on for this long while saying "not ready":
-  // load balancers need a moment to see it.
+  // load balancers need a moment to see it. At most 10 min.
   absl::Duration drain_delay = absl::ZeroDuration();
-  // Then calls in flight may finish for this long.
+  // Then calls in flight may finish for this long: at most 10 min.
   absl::Duration drain_timeout = absl::Seconds(20);
+
+  // INVALID_ARGUMENT naming what is wrong.
+  absl::Status Validate() const;
 };
 
 // Serves until SIGTERM or SIGINT; waits for a database that is out of reach. An

@@ -62,6 +62,7 @@ void Declare(Options& options, Flags& flags) {
       ->group("Work");
 
   options.Add(app, "source", flags.source, "Where records are")
+      ->type_name("file")
       ->check(OneOf({"file"}))
       ->group("Source");
   options
@@ -85,6 +86,7 @@ void Declare(Options& options, Flags& flags) {
       ->group("Source");
 
   options.Add(app, "handler", flags.handler, "What processes batches")
+      ->type_name("exec|http")
       ->check(OneOf({"exec", "http"}))
       ->group("Handler");
   options
@@ -101,9 +103,11 @@ void Declare(Options& options, Flags& flags) {
            "Address of /metrics, /livez and /readyz; port 0 takes a free one")
       ->group("Process");
   options.Add(app, "log-format", worker.log_format, "Log lines for people or machines")
+      ->type_name("console|json")
       ->check(OneOf({"console", "json"}))
       ->group("Process");
   options.Add(app, "log-level", flags.log_level, "Log lines below are left out")
+      ->type_name("debug|info|warning|error")
       ->check(OneOf({"debug", "info", "warning", "error"}))
       ->group("Process");
   options.AddConfig(app);
@@ -114,10 +118,18 @@ absl::StatusOr<std::shared_ptr<Handler>> MakeHandler(const Flags& flags) {
     if (flags.handler_url.empty()) {
       return InvalidField("handler-url", "", "must be given with --handler http");
     }
+    if (!flags.handler_command.empty()) {
+      return InvalidField("handler-command", flags.handler_command,
+                          "must not be given with --handler http");
+    }
     return HttpHandler::Create(flags.handler_url);
   }
   if (flags.handler_command.empty()) {
     return InvalidField("handler-command", "", "must be given with --handler exec");
+  }
+  if (!flags.handler_url.empty()) {
+    return InvalidField("handler-url", flags.handler_url,
+                        "must not be given with --handler exec; did you mean --handler http?");
   }
   return ExecHandler::Create(flags.handler_command);
 }
@@ -184,8 +196,9 @@ int Main(int argc, char** argv) {
   Shutdown shutdown;
   const absl::Status end = Serve(flags, shutdown);
   if (end.ok()) return 0;
+  if (absl::IsInvalidArgument(end)) return options.Refuse(end, std::cerr);
   std::cerr << "lowmark-worker: " << end.message() << "\n";
-  return absl::IsInvalidArgument(end) ? 2 : 1;
+  return 1;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "service/cli/text.h"
+#include "service/rpc/message_size.h"
 
 namespace lowmark::cli {
 namespace {
@@ -41,6 +42,8 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   // one wait before it tries.
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // A dead letter comes with its data.
+  arguments.SetMaxReceiveMessageSize(kLargestMessage);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 

@@ -106,8 +106,10 @@ DevCommand::DevCommand(Options& options, std::ostream& out)
 absl::Status DevCommand::Validate() const {
   const bool handler = !handler_command_.empty() || !handler_url_.empty();
   if (stream_.empty()) {
-    if (!handler && source_path_.empty() && settings_.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError("--stream is missing: say which stream to process");
+    const bool workers = command_.get_option("--workers")->count() > 0 && workers_ > 0;
+    if (!handler && !workers && source_path_.empty() && settings_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "--stream is missing: say which stream the workers are to process");
   }
   if (workers_ > 0 && source_path_.empty()) {
     return absl::InvalidArgumentError("--source-path is missing: say where the records are");

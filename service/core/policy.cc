@@ -81,7 +81,8 @@ absl::Status Policy::Validate() const {
   for (const absl::Status& status : {
            CheckRange("config.batch_size", batch_size, 1, kLargestBatch),
            CheckSeconds("config.maximum_batching_window", maximum_batching_window, 0, 300),
-           CheckRange("config.maximum_batch_bytes", maximum_batch_bytes, 1 << 10, 64 << 20),
+           CheckRange("config.maximum_batch_bytes", maximum_batch_bytes, 1 << 10,
+                      kLargestBatchBytes),
            CheckStart(starting_position),
            CheckRangeOrForever("config.maximum_retry_attempts", maximum_retry_attempts, 0, 10000),
            CheckRecordAge(maximum_record_age),

@@ -35,7 +35,8 @@ struct RetryBackoff {
 // follow the settings of AWS Lambda's event source mappings where those exist.
 struct Policy {
   static constexpr int32_t kForever = -1;
-  static constexpr int32_t kLargestBatch = 10000;
+  static constexpr int32_t kLargestBatch = 10000;                   // records
+  static constexpr int64_t kLargestBatchBytes = int64_t{64} << 20;  // of data
 
   // Records in a batch at most: 1..10000.
   int32_t batch_size = 100;

@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "service/core/error.h"
 
 namespace lowmark {
 namespace {
@@ -128,8 +129,7 @@ absl::StatusOr<std::unique_ptr<Endpoint>> Endpoint::Start(EndpointOptions option
   // Civetweb would read commas and letters in its own way.
   if (colon == std::string::npos || colon == 0 || listen.find_first_of(", ") != listen.npos ||
       !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the HTTP address is \"", listen, "\": must be host:port, such as 127.0.0.1:7071"));
+    return InvalidField("http-listen", listen, "must be HOST:PORT, such as 127.0.0.1:7071");
   }
   CivetCallbacks callbacks;
   callbacks.log_message = StartLog::Log;

@@ -14,6 +14,10 @@
 namespace lowmark {
 namespace {
 
+// By LogLevel.
+constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                 spdlog::level::warn, spdlog::level::err};
+
 // Bytes that are not UTF-8 become U+FFFD.
 std::string Json(absl::string_view text) {
   return nlohmann::json(std::string(text))
@@ -91,12 +95,13 @@ Logger::Logger(const LogOptions& options) : format_(options.format) {
                             : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v";
   logger_->set_formatter(
       std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n"));
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                   spdlog::level::warn, spdlog::level::err};
   logger_->set_level(kLevels[static_cast<int>(options.level)]);
   logger_->flush_on(spdlog::level::debug);
 }
 
+void Logger::Log(LogLevel level, absl::string_view message, Fields fields) {
+  Write(kLevels[static_cast<int>(level)], message, fields);
+}
 void Logger::Debug(absl::string_view message, Fields fields) {
   Write(spdlog::level::debug, message, fields);
 }

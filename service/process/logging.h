@@ -77,6 +77,7 @@ class Logger {
 
   explicit Logger(const LogOptions& options = {});
 
+  void Log(LogLevel level, absl::string_view message, Fields fields = {});
   void Debug(absl::string_view message, Fields fields = {});
   void Info(absl::string_view message, Fields fields = {});
   void Warning(absl::string_view message, Fields fields = {});

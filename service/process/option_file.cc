@@ -35,16 +35,21 @@ absl::StatusOr<OptionFile> ReadOptionFile(const std::string& path,
   if (!std::filesystem::is_regular_file(path, error)) {
     return Wrong(absl::StrCat("there is no file ", path, ": --config must name a YAML file"));
   }
-  YAML::Node root;
+  std::vector<YAML::Node> documents;
   try {
-    root = YAML::LoadFile(path);
+    documents = YAML::LoadAllFromFile(path);
   } catch (const YAML::BadFile&) {
     return Wrong(absl::StrCat("cannot read ", path, ": check its permissions"));
   } catch (const YAML::ParserException& e) {
     return Wrong(absl::StrCat(path, ":", e.mark.line + 1, ": not YAML: ", e.msg));
   }
   OptionFile values;
-  if (root.IsNull()) return values;
+  if (documents.size() > 1) {
+    return Wrong(absl::StrCat(path, ":", documents[1].Mark().line + 1,
+                              ": a second YAML document: put all options into one"));
+  }
+  if (documents.empty() || documents[0].IsNull()) return values;
+  const YAML::Node& root = documents[0];
   if (!root.IsMap())
     return Wrong(absl::StrCat(path, ": must hold lines of the form `option: value`"));
   for (const auto& item : root) {

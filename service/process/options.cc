@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "service/process/option_file.h"
+#include "service/process/option_help.h"
 #include "service/process/spelling.h"
 #include "service/process/version.h"
 
@@ -22,37 +23,6 @@ namespace {
 constexpr int kUsageError = 2;
 
 absl::Status Wrong(absl::string_view message) { return absl::InvalidArgumentError(message); }
-
-// One option a paragraph: what it is, then where else it can come from.
-class HelpFormatter : public CLI::Formatter {
- public:
-  HelpFormatter() { column_width(34); }
-
-  std::string make_option_opts(const CLI::Option* option) const override {
-    if (option->get_type_size() == 0 || option->get_type_name().empty()) return "";
-    const bool many = option->get_expected_max() > 1;
-    return absl::StrCat(" ", option->get_type_name(), many ? " ..." : "");
-  }
-
-  std::string make_option_desc(const CLI::Option* option) const override {
-    std::string text = option->get_description();
-    if (!option->get_default_str().empty()) {
-      absl::StrAppend(&text, " [", option->get_default_str(), "]");
-    }
-    return text;
-  }
-
-  std::string make_option_usage(const CLI::Option* option) const override {
-    const bool many = option->get_expected_max() > 1;
-    const std::string name = make_option_name(option, true) + (many ? "..." : "");
-    return option->get_required() ? name : "[" + name + "]";
-  }
-
-  std::string make_footer(const CLI::App* app) const override {
-    const std::string& footer = app->get_footer();
-    return footer.empty() ? "" : footer + "\n";
-  }
-};
 
 // Of "output,o": "output", and "-o,--output" as CLI11 wants it.
 std::string LongName(const std::string& name) { return name.substr(0, name.find(',')); }
@@ -65,9 +35,9 @@ std::string Flags(const std::string& name) {
 // What is wrong with an option's value; `origin` is where it came from.
 std::string ValueError(const CLI::ParseError& error, const CLI::Option& option,
                        const std::string& origin) {
-  const std::string type = option.get_type_name().empty()
-                               ? "true or false"
-                               : "a " + absl::AsciiStrToLower(option.get_type_name());
+  std::string type = absl::AsciiStrToLower(option.get_type_name());
+  if (type.empty()) type = "true|false";
+  type = absl::StrContains(type, "|") ? absl::StrReplaceAll(type, {{"|", " or "}}) : "a " + type;
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
     if (option.count() > 1) return absl::StrCat(origin, " is given more than once");
     return absl::StrCat(origin, " needs a value: ", type);
@@ -92,6 +62,11 @@ absl::Status Set(CLI::Option& option, const std::vector<std::string>& values,
     return Wrong(ValueError(error, option, origin));
   }
   return absl::OkStatus();
+}
+
+bool IsTruth(const std::string& text) {
+  bool value = false;
+  return absl::SimpleAtob(text, &value) || text == "on" || text == "off";
 }
 
 // CLI11 takes the nearest number for one that does not fit.
@@ -191,7 +166,11 @@ CLI::Option* Options::Add(CLI::App& command, const std::string& name, double& va
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, bool& value,
                           const std::string& description) {
-  return Register(command, name, command.add_flag(Flags(name), value, description), "");
+  const std::string flag = "--" + LongName(name);
+  const std::string state = value ? absl::StrCat("on; ", flag, "=false turns it off") : "off";
+  CLI::Option* option = command.add_flag(Flags(name), value, description);
+  option->default_str(state);
+  return Register(command, name, option, "");
 }
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, absl::Duration& value,
@@ -241,6 +220,7 @@ std::optional<int> Options::Parse(int argc, const char* const* argv, std::ostrea
   for (Entry& entry : entries_) {
     if (entry.last_check) entry.option->check(*std::exchange(entry.last_check, std::nullopt));
   }
+  arguments_.assign(argv, argv + argc);
   std::string why;
   try {
     app_.parse(argc, argv);
@@ -259,8 +239,23 @@ std::optional<int> Options::Parse(int argc, const char* const* argv, std::ostrea
       why = std::string(status.message());
   }
   if (why.empty()) return std::nullopt;
+  return Refuse(why, err);
+}
+
+int Options::Refuse(const absl::Status& status, std::ostream& err) {
+  std::string why(status.message());
+  const std::string name = absl::StrReplaceAll(why.substr(0, why.find(' ')), {{"_", "-"}});
+  for (const Entry& entry : entries_) {
+    if (entry.name != name || !absl::StrContains(why, " ")) continue;
+    why = absl::StrCat("--", name, why.substr(why.find(' ')));
+    break;
+  }
+  return Refuse(why, err);
+}
+
+int Options::Refuse(const std::string& why, std::ostream& err) {
   std::string command;
-  for (const CLI::App* part : commands) absl::StrAppend(&command, part->get_name(), " ");
+  for (const CLI::App* part : ParsedCommands()) absl::StrAppend(&command, part->get_name(), " ");
   err << app_.get_name() << ": " << absl::StrReplaceAll(why, {{"\n", " "}}) << " (see `" << command
       << "--help`)\n";
   return kUsageError;
@@ -330,6 +325,15 @@ std::vector<std::string> Options::FileOptions() const {
   return names;
 }
 
+// The flag that stands before `extra`, where that looks like its value.
+const CLI::Option* Options::FlagBefore(const CLI::App& command, const std::string& extra) const {
+  if (!IsTruth(extra)) return nullptr;
+  const auto found = std::find(arguments_.begin(), arguments_.end(), extra);
+  if (found == arguments_.end() || found == arguments_.begin()) return nullptr;
+  const CLI::Option* option = command.get_option_no_throw(*(found - 1));
+  return option != nullptr && option->get_type_name().empty() ? option : nullptr;
+}
+
 // What is wrong with a command line, and what to do.
 std::string Options::Explain(const CLI::ParseError& error, const CLI::App& command) const {
   std::vector<std::string> commands;
@@ -342,6 +346,10 @@ std::string Options::Explain(const CLI::ParseError& error, const CLI::App& comma
       for (const std::string& name : option->get_lnames()) candidates.push_back("--" + name);
     }
     const std::string extra = command.remaining().empty() ? "" : command.remaining().front();
+    if (const CLI::Option* flag = FlagBefore(command, extra); flag != nullptr) {
+      return absl::StrCat(flag->get_name(), " takes its value with =: ", flag->get_name(), "=",
+                          extra);
+    }
     const std::string nearest = Nearest(extra.substr(0, extra.find('=')), candidates);
     return absl::StrCat("unknown argument ", Quoted(extra),
                         nearest.empty() ? "" : absl::StrCat(": did you mean ", nearest, "?"));

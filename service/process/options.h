@@ -78,6 +78,11 @@ class Options {
   std::optional<int> Parse(int argc, const char* const* argv);
   std::optional<int> Parse(int argc, const char* const* argv, std::ostream& out, std::ostream& err);
 
+  // For values that only the program itself finds to be wrong, after Parse: says so
+  // in the same form, and returns 2. An error that begins with an option's name
+  // (as InvalidField("listen", ...) makes it) is taken to be about its flag.
+  int Refuse(const absl::Status& status, std::ostream& err);
+
  private:
   struct Entry {
     CLI::App* command;
@@ -92,11 +97,14 @@ class Options {
   std::vector<CLI::App*> ParsedCommands();
   absl::Status Resolve(const std::vector<CLI::App*>& commands);
   std::vector<std::string> FileOptions() const;
+  int Refuse(const std::string& why, std::ostream& err);
+  const CLI::Option* FlagBefore(const CLI::App& command, const std::string& extra) const;
   std::string Explain(const CLI::ParseError& error, const CLI::App& command) const;
 
   CLI::App app_;
   std::vector<Entry> entries_;
   std::string config_;
+  std::vector<std::string> arguments_;  // of the command line
 };
 
 // For check(): numbers, or words, that an option allows.

@@ -13,6 +13,10 @@ namespace lowmark {
 // wanted. (gRPC takes port 99999 for 34463.)
 absl::Status CheckListenAddress(const std::string& listen);
 
+// Why HOST:PORT cannot be listened on, as " (Address already in use)"; empty where it
+// can be, or where that is not known.
+std::string WhyNotListen(const std::string& listen);
+
 // FAILED_PRECONDITION where `listen` is a unix socket on which a server answers.
 // (gRPC would remove the socket and make its own.)
 absl::Status CheckSocketIsFree(const std::string& listen);

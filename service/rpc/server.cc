@@ -10,12 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
 #include "service/rpc/listen_address.h"
+#include "service/rpc/message_size.h"
 
 namespace lowmark {
 namespace {
 
-// A failure's sequence numbers and the data of its records fit well.
-constexpr int kLargestMessage = 16 << 20;
 constexpr int kLargestMetadata = 16 << 10;
 constexpr int kStreamsPerConnection = 4096;
 
@@ -70,7 +69,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
   server->server_ = builder.BuildAndStart();
   if (!server->server_ || port == 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("cannot listen on ", options.listen,
+        absl::StrCat("cannot listen on ", options.listen, WhyNotListen(options.listen),
                      ": choose an address of this machine and a port that is free (--listen)"));
   }
   server->address_ =

@@ -41,6 +41,8 @@ Trouble Classify(absl::string_view sqlstate) {
   const absl::string_view kind = sqlstate.substr(0, 2);
   if (sqlstate == "40003") return Trouble::kLost;  // completion unknown
   if (kind == "40" || sqlstate == "55P03" || sqlstate == "57014") return Trouble::kConflict;
+  // What the row refers to was deleted meanwhile: a stream. The next try finds it gone.
+  if (sqlstate == "23503") return Trouble::kConflict;
   // A demoted primary, a shutdown, a full disk: what another connection, or a
   // little later the same, may do.
   if (kind == "08" || kind == "53" || kind == "57" || kind == "58" || sqlstate == "25006" ||
@@ -72,7 +74,8 @@ Failure FailureOf(Trouble trouble) {
 }
 
 std::string OneLine(absl::string_view text) {
-  return absl::StrReplaceAll(absl::StripTrailingAsciiWhitespace(text), {{"\n", "; "}});
+  return absl::StrReplaceAll(absl::StripTrailingAsciiWhitespace(text),
+                             {{"\n\t", " "}, {"\n", "; "}, {"\t", " "}});
 }
 
 Diagnosis Diagnose(Trouble trouble, absl::string_view text) {
@@ -148,6 +151,10 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const PostgresOptio
 struct ConnectionPool::Attempt : Diagnosis {};
 
 absl::Status ConnectionPool::Run(Mode mode, const Body& body, Failure* failure) {
+  if (closed_) {
+    if (failure != nullptr) *failure = Failure::kUnavailable;
+    return Unavailable("the coordinator waits for its database; retry with backoff");
+  }
   const SteadyTime give_up = SteadyDeadline(kConflictPatience);
   bool lost_before = false;
   for (int attempt = 1;; ++attempt) {

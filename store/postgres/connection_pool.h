@@ -66,8 +66,10 @@ class ConnectionPool {
     kStatement,  // the body runs one statement, which commits by itself
   };
 
-  // `options` must be valid.
-  explicit ConnectionPool(const PostgresOptions& options) : options_(options) {}
+  // `options` must be valid. A closed pool answers UNAVAILABLE, without a
+  // connection, until it is opened.
+  explicit ConnectionPool(const PostgresOptions& options, bool closed = false)
+      : options_(options), closed_(closed) {}
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
@@ -75,6 +77,8 @@ class ConnectionPool {
   // few times; a lost connection once, on a new one. UNAVAILABLE where that did
   // not help; INTERNAL where the database refused the data or the statement.
   absl::Status Run(Mode mode, const Body& body, Failure* failure = nullptr);
+
+  void Open() { closed_ = false; }
 
  private:
   struct Attempt;
@@ -87,6 +91,7 @@ class ConnectionPool {
   absl::Status RunOn(Connection& connection, Mode mode, const Body& body) const;
 
   const PostgresOptions options_;
+  std::atomic<bool> closed_;
   // Whether a pooler stands between that takes no settings with a connection:
   // each transaction begins with them, then.
   std::atomic<bool> settings_refused_ = false;

@@ -33,7 +33,7 @@ absl::StatusOr<Settings> Parse(const std::string& connection) {
     // The string may hold a password: it is not repeated.
     return MakeError(
         absl::StatusCode::kInvalidArgument, kInvalidArgument,
-        absl::StrCat("the PostgreSQL connection string cannot be read: ",
+        absl::StrCat("database cannot be read as a PostgreSQL connection string: ",
                      absl::StripSuffix(error == nullptr ? "out of memory" : error, "\n")));
   }
   Settings settings;

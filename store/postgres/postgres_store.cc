@@ -37,10 +37,12 @@ absl::Status EtagMismatch(const std::string& name) {
 
 }  // namespace
 
-PostgresStore::PostgresStore(const PostgresOptions& options)
-    : options_(options), pool_(std::make_unique<ConnectionPool>(options)) {}
+PostgresStore::PostgresStore(const PostgresOptions& options, bool closed)
+    : options_(options), pool_(std::make_unique<ConnectionPool>(options, closed)) {}
 
 PostgresStore::~PostgresStore() = default;
+
+void PostgresStore::Open() { pool_->Open(); }
 
 absl::Status PostgresStore::Check() {
   return pool_->Run(Mode::kStatement, [](pqxx::transaction_base& transaction) {

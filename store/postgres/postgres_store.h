@@ -36,11 +36,14 @@ class Listener;
 // not call the store.
 class PostgresStore : public Store {
  public:
-  // `options` must be valid.
-  explicit PostgresStore(const PostgresOptions& options);
+  // `options` must be valid. Made `closed`, for a database that is not yet known
+  // to be the right one, every call is UNAVAILABLE until Open.
+  explicit PostgresStore(const PostgresOptions& options, bool closed = false);
   ~PostgresStore() override;
   PostgresStore(const PostgresStore&) = delete;
   PostgresStore& operator=(const PostgresStore&) = delete;
+
+  void Open();
 
   absl::StatusOr<Stream> CreateStream(const std::string& name, const Policy& policy) override;
   absl::StatusOr<Stream> GetStream(const std::string& name) override;
@@ -80,6 +83,11 @@ class PostgresStore : public Store {
   absl::StatusOr<std::vector<ShardEvent>> ListEvents(const std::string& stream,
                                                      const std::string& shard, int64_t after_id,
                                                      int32_t limit) override;
+
+  // Deletes events of the stream that are older than `retention` (at least an
+  // hour), the oldest first and `most` at a time, and returns how many.
+  absl::StatusOr<int32_t> PruneEvents(const std::string& stream, absl::Duration retention,
+                                      int32_t most);
 
   absl::Status Check() override;
   void WatchFreeShards(std::function<void(const std::string& stream)> on_free) override;

@@ -371,6 +371,9 @@ const char kSelectEventsOf[] = "SELECT " EVENT_COLUMNS R"sql(
 FROM lowmark.shard_events WHERE stream_id = $1 AND id > $2 AND shard = $4
 ORDER BY id LIMIT $3)sql";
 
+// By the primary key, oldest first; what another coordinator prunes is passed over.
+const char kPruneEvents[] = "SELECT lowmark.prune_events($1, make_interval(secs => $2), $3)";
+
 // --- The database itself -------------------------------------------------------------
 
 const char kCheckWritable[] =

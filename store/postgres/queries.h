@@ -74,6 +74,7 @@ extern const char kSelectDeadLetter[];     // no lock; primary key
 extern const char kSelectRecords[];        // no lock; primary key
 extern const char kSelectEvents[];         // no lock; primary key
 extern const char kSelectEventsOf[];       // no lock; shard_events_by_shard
+extern const char kPruneEvents[];          // the rows it deletes; by primary key
 
 // --- The database itself -----------------------------------------------------------
 extern const char kCheckWritable[];

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "service/rpc/message_size.h"
 #include "service/rpc/status.h"
 
 namespace lowmark {
@@ -16,6 +17,7 @@ RunningServer::RunningServer(Store& store, CoordinatorOptions options, const std
   // A channel of its own: channels to the same address share connections.
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(kLargestMessage);
   channel_ =
       grpc::CreateCustomChannel(server_->address(), grpc::InsecureChannelCredentials(), arguments);
   workers_ = v1::CoordinatorService::NewStub(channel_);

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
+#include "service/rpc/message_size.h"
 #include "store/memory/memory_store.h"
 #include "tests/integration/dump.h"
 #include "tests/integration/good_requests.h"
@@ -140,11 +141,11 @@ TEST_F(UnixSocketTest, AFileThatIsNoSocketIsLeftAlone) {
 TEST_F(ServerTest, AMessageBeyondTheLimitIsRefusedAndChangesNothing) {
   const std::vector<GoodRequest> good = MakeGoodRequests(server_);
   const std::string before = Dump(store_);
+  // An unknown field, 8191, length-delimited, of 96 MiB.
+  const std::string filler = "\xfa\xff\x03\x80\x80\x80\x30" + std::string(96 << 20, 'x');
+  static_assert(96 << 20 > kLargestMessage);
   for (const GoodRequest& each : good) {
-    // An unknown field of 17 MiB.
-    std::string bytes = each.request->SerializeAsString();
-    const std::string filler(17 << 20, 'x');
-    bytes += "\xfa\xff\x03\x80\x80\xc0\x08" + filler;  // field 8191, length-delimited, 17 MiB
+    const std::string bytes = each.request->SerializeAsString() + filler;
     const absl::Status status = RawCall(
         server_.channel(),
         absl::StrCat("/", each.method->service()->full_name(), "/", each.method->name()), bytes);

@@ -1,5 +1,6 @@
 // What workers call, over the wire, on every store.
 #include <atomic>
+#include <random>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -262,6 +263,39 @@ TEST_P(WorkerCalls, DeadLettersKeepTheirDataByteByByte) {
   EXPECT_EQ(letter.delivery(), 1);
   ASSERT_EQ(letter.records_size(), 1);
   EXPECT_EQ(letter.records(0).SerializeAsString(), record->SerializeAsString());
+}
+
+// A report of 64 MiB, as the largest batch of the policy makes it, is taken, stored
+// and given out again.
+TEST_P(WorkerCalls, DeadLettersKeepTheDataOfTheLargestBatch) {
+  v1::StreamConfig config;
+  config.set_maximum_retry_attempts(0);
+  config.set_maximum_batch_bytes(Policy::kLargestBatchBytes);
+  config.set_bisect_batch_on_failure(false);
+  const v1::Lease lease = LeaseOne(config);
+  v1::ReportBatchRequest report = Failure(lease, 1, 1, 16);
+  std::minstd_rand random(7);
+  for (int i = 1; i <= 16; ++i) {
+    v1::RecordData* record = report.mutable_failure()->add_records();
+    record->set_sequence(std::to_string(i));
+    std::string* data = record->mutable_data();
+    data->resize(Policy::kLargestBatchBytes / 16);
+    for (char& c : *data) c = static_cast<char>(random());  // does not compress
+  }
+  v1::ReportBatchResponse answer;
+  ASSERT_EQ(Call(&Workers::ReportBatch, server_.workers(), report, &answer, absl::Minutes(4)),
+            absl::OkStatus());
+  EXPECT_EQ(answer.discarded_records(), 16);
+  v1::GetDeadLetterRequest get;
+  get.set_stream("s");
+  get.set_id("1");
+  v1::GetDeadLetterResponse got;
+  ASSERT_EQ(Call(&Admin::GetDeadLetter, server_.admin(), get, &got, absl::Minutes(4)),
+            absl::OkStatus());
+  ASSERT_EQ(got.dead_letter().records_size(), 16);
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_TRUE(got.dead_letter().records(i).data() == report.failure().records(i).data()) << i;
+  }
 }
 
 TEST_P(WorkerCalls, UnknownStreamsAndShardsAreNotFound) {

@@ -111,6 +111,17 @@ TEST_F(ExecTest, ProgramThatCannotBeStartedDidNotRun) {
   EXPECT_EQ(Run("/no/such/program").kind, Kind::kNotRun);
   EXPECT_EQ(Run(directory_).kind, Kind::kNotRun);
   EXPECT_EQ(Run("/no/such/program").error_type, "CannotStart");
+  EXPECT_EQ(Run("no-such-program --now").kind, Kind::kNotRun);
+}
+
+// A script in which a command is missing held its shard up for ever.
+TEST_F(ExecTest, ExitCodesOfAProgramThatRanAreFailures) {
+  for (const char* command : {"true; no-such-program", "exit 127", "exit 126", "sh -c 'exit 127'",
+                              "/bin/sh -c no-such-program"}) {
+    const HandlerResult result = Run(command);
+    EXPECT_EQ(result.kind, Kind::kRaised) << command;
+    EXPECT_EQ(result.error_type, "ExitCode") << command;
+  }
 }
 
 TEST_F(ExecTest, EmptyCommandIsRefused) { EXPECT_FALSE(ExecHandler::Create(" ").ok()); }

@@ -23,13 +23,14 @@ class Reporting : public testing::Test {
   }
   v1::ReportBatchRequest Report(const HandlerResult& result, bool final_attempt) {
     v1::ReportBatchRequest report;
-    SetResult(records_, result, policy_, final_attempt, false, &report);
+    left_out_ = SetResult(records_, result, policy_, final_attempt, false, &report);
     return report;
   }
 
   std::deque<SourceRecord> held_;
   Records records_;
   Policy policy_;
+  int32_t left_out_ = 0;  // of the last Report
 };
 
 TEST_F(Reporting, SuccessNamesTheRange) {
@@ -87,6 +88,19 @@ TEST_F(Reporting, DataThatDoesNotFitIsLeftOut) {
   std::vector<std::string> kept;
   for (const auto& record : report.failure().records()) kept.push_back(record.sequence());
   EXPECT_THAT(kept, ElementsAre("1", "2", "3"));
+  EXPECT_EQ(left_out_, 2);
+}
+
+// One of 4 MB was left out once, although servers took more.
+TEST_F(Reporting, DataOfTheLargestBatchThatAPolicyAllowsIsKept) {
+  policy_.maximum_batch_bytes = Policy::kLargestBatchBytes;
+  ASSERT_EQ(policy_.Validate(), absl::OkStatus());
+  Make(16, Policy::kLargestBatchBytes / 16);
+  EXPECT_EQ(Report(HandlerResult::Raised("T", ""), true).failure().records_size(), 16);
+  EXPECT_EQ(left_out_, 0);
+  v1::ReportBatchRequest report;
+  EXPECT_EQ(SetSetAside(records_, 16, Condition::kRecordAgeExceeded, &report), 0);
+  EXPECT_EQ(report.set_aside().records_size(), 16);
 }
 
 TEST_F(Reporting, KeyThatNoDeadLetterCanHoldIsLeftOut) {
@@ -95,18 +109,21 @@ TEST_F(Reporting, KeyThatNoDeadLetterCanHoldIsLeftOut) {
   const auto report = Report(HandlerResult::Raised("T", ""), true);
   ASSERT_EQ(report.failure().records_size(), 1);
   EXPECT_EQ(report.failure().records(0).sequence(), "2");
+  EXPECT_EQ(left_out_, 1);
 }
 
 TEST_F(Reporting, LargestBatchFits) {
   for (int i = 0; i < 10000; ++i) {
     SourceRecord record;
     record.record.sequence = std::string(128, '9');
-    record.record.data = std::string(1000, 'x');
+    record.record.partition_key = std::string(256, 'k');
+    record.record.data = std::string(Policy::kLargestBatchBytes / 10000, 'x');
     held_.push_back(record);
   }
   for (const SourceRecord& record : held_) records_.push_back(&record);
   EXPECT_LE(Report(HandlerResult::Raised("T", std::string(100000, 'x')), true).ByteSizeLong(),
             kMaxReportBytes);
+  EXPECT_EQ(left_out_, 0);
 }
 
 TEST_F(Reporting, SetAsideNamesTheWholeBatchAndSaysWhy) {

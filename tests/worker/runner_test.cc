@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "service/core/error.h"
 #include "tests/worker/runner_fixture.h"
 
 namespace lowmark {
@@ -223,6 +224,19 @@ TEST_F(RunnerTest, ListOfFailuresMeansNothingWhereReportingIsOff) {
   ASSERT_TRUE(AwaitAfter("0", 3));
   EXPECT_TRUE(StopWorker().ok());
   EXPECT_THAT(deliveries(), ElementsAre("1-3"));
+}
+
+TEST_F(RunnerTest, LosesTheShardsOfADeletedStream) {
+  StartCoordinator(FastPolicy(), absl::Milliseconds(300));
+  coordinator_->AddShard("0");
+  source_->Append("0", 1);
+  StartWorker();
+  ASSERT_TRUE(AwaitAfter("0", 1));
+  coordinator_->Fail("LeaseShard", 10000, StreamNotFound("s"));
+  coordinator_->Fail("Heartbeat", 1, StreamNotFound("s"));
+  ASSERT_TRUE(coordinator_->Await(
+      [&] { return Metric("lowmark_worker_leases_lost_total{reason=\"STREAM_NOT_FOUND\"") == 1; }));
+  EXPECT_TRUE(StopWorker().ok());
 }
 
 }  // namespace

@@ -5,10 +5,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "service/core/error.h"
 #include "worker/handler/answer.h"
 #include "worker/handler/event.h"
@@ -17,8 +21,27 @@
 namespace lowmark {
 namespace {
 
+// The exit codes of a shell that cannot start a program, and of many that can.
 constexpr int kCannotExecute = 126;
 constexpr int kNotFound = 127;
+
+constexpr absl::Duration kLookUpTime = absl::Seconds(10);
+
+// Whether there is a program, or a word of the shell's, by the name that the command
+// begins with. True where only the shell could tell.
+bool CanStart(const std::string& command, int abort_fd) {
+  const absl::string_view text = absl::StripAsciiWhitespace(command);
+  const std::string word(text.substr(0, text.find_first_of(" \t\n")));
+  for (const char c : word) {
+    if (!absl::ascii_isalnum(c) && !absl::StrContains("/._+-", std::string(1, c))) return true;
+  }
+  if (absl::StrContains(word, "/")) {
+    std::error_code error;
+    return std::filesystem::is_regular_file(word, error) && access(word.c_str(), X_OK) == 0;
+  }
+  const ChildEnd found = RunChild("command -v " + word, "", absl::Now() + kLookUpTime, abort_fd);
+  return found.kind != ChildEnd::Kind::kExited || found.code == 0;
+}
 
 HandlerResult ExitResult(const ChildEnd& end, const Batch& batch) {
   if (end.code == 0) {
@@ -26,11 +49,8 @@ HandlerResult ExitResult(const ChildEnd& end, const Batch& batch) {
     return ParseAnswer(end.output, Sequences(batch));
   }
   const std::string said(absl::StripAsciiWhitespace(end.error_tail));
-  const std::string message = absl::StrCat("exit code ", end.code, said.empty() ? "" : ": ", said);
-  if (end.code == kCannotExecute || end.code == kNotFound) {
-    return HandlerResult::NotRun("CannotStart", message);
-  }
-  return HandlerResult::Raised("ExitCode", message);
+  return HandlerResult::Raised(
+      "ExitCode", absl::StrCat("exit code ", end.code, said.empty() ? "" : ": ", said));
 }
 
 }  // namespace
@@ -51,6 +71,11 @@ ExecHandler::~ExecHandler() { close(abort_fd_); }
 
 HandlerResult ExecHandler::Process(const Batch& batch) {
   const ChildEnd end = RunChild(command_, EventJson(batch), batch.deadline, abort_fd_);
+  const bool shells = end.code == kCannotExecute || end.code == kNotFound;
+  if (end.kind == ChildEnd::Kind::kExited && shells && !CanStart(command_, abort_fd_)) {
+    return HandlerResult::NotRun("CannotStart",
+                                 std::string(absl::StripAsciiWhitespace(end.error_tail)));
+  }
   switch (end.kind) {
     case ChildEnd::Kind::kExited:
       return ExitResult(end, batch);

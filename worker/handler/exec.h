@@ -2,8 +2,8 @@
 // on its standard input, its answer (worker/handler/answer.h) on its standard output.
 //
 // Exit code 0: what the answer says. Any other, or a signal: the batch failed, with
-// the last lines of its standard error as the message. Exit codes 126 and 127
-// are those of a shell that cannot start a program: the handler did not run.
+// the last lines of its standard error as the message. A command whose first word
+// is no program at all, though, has not run: that is waited for, and spends nothing.
 //
 // The program is run by /bin/sh -c in a process group of its own, which is killed
 // at the batch's deadline, and when the program has exited.

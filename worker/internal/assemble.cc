@@ -1,5 +1,6 @@
 #include "worker/internal/assemble.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace lowmark {
@@ -63,13 +64,16 @@ Cut CutBatch(const ReadAhead& read, size_t available, bool bounded, const Delive
   return {available, available >= most};
 }
 
-// How many records from the front share the defect of the first.
+// How many records from the front share the defect of the first: no more than go
+// into one report with their data.
 size_t DefectRun(const ReadAhead& read, size_t available, const Policy& policy) {
   const auto first = Defect(read.records.front(), policy);
+  const size_t most = std::min<size_t>(available, Policy::kLargestBatch);
+  size_t bytes = read.records.front().record.data.size();
   size_t count = 1;
-  while (count < available && count < static_cast<size_t>(Policy::kLargestBatch) &&
-         Defect(read.records[count], policy) == first) {
-    ++count;
+  for (; count < most && Defect(read.records[count], policy) == first; ++count) {
+    bytes += read.records[count].record.data.size();
+    if (bytes > static_cast<size_t>(Policy::kLargestBatchBytes)) break;
   }
   return count;
 }

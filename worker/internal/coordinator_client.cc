@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "service/rpc/message_size.h"
 #include "service/rpc/status.h"
 
 namespace lowmark {
@@ -26,8 +27,6 @@ constexpr char kServiceConfig[] = R"({
 constexpr int kKeepaliveMs = 20000;
 constexpr int kKeepaliveTimeoutMs = 5000;
 constexpr int kReconnectMs = 5000;
-// Leases come in one message; a stream's config goes along with each.
-constexpr int kMaxReceiveBytes = 16 << 20;
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -38,7 +37,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   // Connections are not shared with other channels of the process, whose cancelled
   // or stuck calls would be felt here.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  arguments.SetMaxReceiveMessageSize(kLargestMessage);
   return grpc::CreateCustomChannel(GrpcTarget(address), grpc::InsecureChannelCredentials(),
                                    arguments);
 }

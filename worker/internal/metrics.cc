@@ -29,6 +29,9 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
     : stream_(stream),
       registry_(std::make_shared<prometheus::Registry>()),
       records_(Counter("lowmark_worker_records_total", "Records handed to the handler.")),
+      without_data_(Counter("lowmark_worker_records_without_data_total",
+                            "Records set aside, or about to be, whose data does not fit in a "
+                            "report and so not in a dead letter.")),
       passing_errors_(Counter(kSourceErrors, kSourceErrorsHelp, {{"kind", "passing"}})),
       shard_errors_(Counter(kSourceErrors, kSourceErrorsHelp, {{"kind", "shard"}})),
       report_retries_(

@@ -30,6 +30,8 @@ class WorkerMetrics {
   // `cause` where its records had been delivered before.
   void CountBatch(const v1::ReportBatchRequest& report, Redelivery cause, absl::Duration duration);
   void CountSetAside(Condition condition, int64_t records);
+  // Records set aside, or about to be, whose data no report can hold.
+  void CountWithoutData(int32_t records) { without_data_.Increment(records); }
   // A read that failed: for now (`passing`), or because of the shard itself.
   void CountSourceError(bool passing);
   // A report that has to be sent again.
@@ -68,6 +70,7 @@ class WorkerMetrics {
   std::map<Redelivery, prometheus::Counter*> redelivered_;
   std::map<Condition, prometheus::Counter*> set_aside_;
   prometheus::Counter& records_;
+  prometheus::Counter& without_data_;
   prometheus::Counter& passing_errors_;
   prometheus::Counter& shard_errors_;
   prometheus::Counter& report_retries_;

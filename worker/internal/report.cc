@@ -48,17 +48,23 @@ void AddSequences(const Records& records, Message* message) {
 }
 
 // Adds the data of the first `count` records, leaving out what does not fit
-// beside what the report holds already.
-void AddData(const Records& records, size_t count, size_t used,
-             google::protobuf::RepeatedPtrField<v1::RecordData>* data) {
+// beside what the report holds already. Returns how many were left out: none of a
+// batch within the policy's limits, unless its keys are huge.
+int32_t AddData(const Records& records, size_t count, size_t used,
+                google::protobuf::RepeatedPtrField<v1::RecordData>* data) {
+  int32_t left_out = 0;
   for (size_t i = 0; i < count; ++i) {
     const Record& record = records[i]->record;
     const size_t bytes =
         record.sequence.size() + record.partition_key.size() + record.data.size() + kRecordOverhead;
-    if (used + bytes > kMaxReportBytes || record.partition_key.size() > kMaxKeyBytes) continue;
+    if (used + bytes > kMaxReportBytes || record.partition_key.size() > kMaxKeyBytes) {
+      ++left_out;
+      continue;
+    }
     used += bytes;
     ToProto(record, data->Add());
   }
+  return left_out;
 }
 
 // The records of the batch that are known to have failed; empty where that is
@@ -76,8 +82,8 @@ std::set<size_t> KnownFailed(const Records& records, const HandlerResult& result
   return known;
 }
 
-void SetFailure(const Records& records, const HandlerResult& result, const Policy& policy,
-                bool final_attempt, v1::ReportBatchRequest* report) {
+int32_t SetFailure(const Records& records, const HandlerResult& result, const Policy& policy,
+                   bool final_attempt, v1::ReportBatchRequest* report) {
   SetRange(records, report);
   v1::BatchFailure* failure = report->mutable_failure();
   AddSequences(records, failure);
@@ -87,9 +93,10 @@ void SetFailure(const Records& records, const HandlerResult& result, const Polic
   for (size_t i : known) failure->add_failed_sequences(records[i]->record.sequence);
   // A batch that moves on to its lowest failed record sets nothing aside.
   const bool moves_on = !known.empty() && *known.begin() > 0;
-  if (!final_attempt || moves_on) return;
+  if (!final_attempt || moves_on) return 0;
   const bool alone = !known.empty() && policy.discard_scope == DiscardScope::kRecord;
-  AddData(records, alone ? 1 : records.size(), report->ByteSizeLong(), failure->mutable_records());
+  return AddData(records, alone ? 1 : records.size(), report->ByteSizeLong(),
+                 failure->mutable_records());
 }
 
 }  // namespace
@@ -125,8 +132,8 @@ void SetStarted(const Records& records, v1::ReportBatchRequest* report) {
   AddSequences(records, report->mutable_started());
 }
 
-void SetSetAside(const Records& records, int32_t count, Condition condition,
-                 v1::ReportBatchRequest* report) {
+int32_t SetSetAside(const Records& records, int32_t count, Condition condition,
+                    v1::ReportBatchRequest* report) {
   SetRange(records, report);
   v1::BatchSetAside* set_aside = report->mutable_set_aside();
   AddSequences(records, set_aside);
@@ -139,32 +146,31 @@ void SetSetAside(const Records& records, int32_t count, Condition condition,
                   : "larger than the stream's maximum_batch_bytes";
   }
   set_aside->set_error_message(Sanitize(problem, kMaxMessageBytes, /*one_line=*/false));
-  AddData(records, static_cast<size_t>(count), report->ByteSizeLong(),
-          set_aside->mutable_records());
+  return AddData(records, static_cast<size_t>(count), report->ByteSizeLong(),
+                 set_aside->mutable_records());
 }
 
-void SetResult(const Records& records, const HandlerResult& result, const Policy& policy,
-               bool final_attempt, bool shard_end, v1::ReportBatchRequest* report) {
+int32_t SetResult(const Records& records, const HandlerResult& result, const Policy& policy,
+                  bool final_attempt, bool shard_end, v1::ReportBatchRequest* report) {
   switch (result.kind) {
     case HandlerResult::Kind::kSuccess:
       SetSuccess(records, shard_end, report);
-      return;
+      return 0;
     case HandlerResult::Kind::kFailed:
       if (!policy.report_batch_item_failures || result.failed.empty()) {
         SetSuccess(records, shard_end, report);
-        return;
+        return 0;
       }
-      SetFailure(records, result, policy, final_attempt, report);
-      return;
+      return SetFailure(records, result, policy, final_attempt, report);
     case HandlerResult::Kind::kRaised:
-      SetFailure(records, result, policy, final_attempt, report);
-      return;
+      return SetFailure(records, result, policy, final_attempt, report);
     case HandlerResult::Kind::kNotRun:
       report->mutable_not_run()->set_error_type(Sanitize(result.error_type, kMaxTypeBytes, true));
       report->mutable_not_run()->set_error_message(
           Sanitize(result.error_message, kMaxMessageBytes, false));
-      return;
+      return 0;
   }
+  return 0;
 }
 
 }  // namespace lowmark

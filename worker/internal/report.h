@@ -10,13 +10,14 @@
 #include "lowmark/v1/coordinator.pb.h"
 #include "service/core/policy.h"
 #include "service/core/step.h"
+#include "service/rpc/message_size.h"
 #include "worker/handler.h"
 #include "worker/source.h"
 
 namespace lowmark {
 
-// Bytes of a report at most: servers take messages of 4 MiB.
-inline constexpr size_t kMaxReportBytes = size_t{3} << 20;
+// Bytes of a report at most.
+inline constexpr size_t kMaxReportBytes = kLargestMessage;
 
 // `text` as valid UTF-8 without control characters but tab and newline (where
 // `one_line`, without these too), cut to `max_bytes` between characters.
@@ -29,14 +30,14 @@ void SetSuccess(const Records& records, bool shard_end, v1::ReportBatchRequest* 
 // Nothing is left up to the end of the delivery, or of the shard.
 void SetNothingLeft(bool shard_end, v1::ReportBatchRequest* report);
 void SetStarted(const Records& records, v1::ReportBatchRequest* report);
-// Their data goes along, as far as it fits.
-void SetSetAside(const Records& records, int32_t count, Condition condition,
-                 v1::ReportBatchRequest* report);
+// Their data goes along, as far as it fits. Returns for how many it does not.
+int32_t SetSetAside(const Records& records, int32_t count, Condition condition,
+                    v1::ReportBatchRequest* report);
 
 // What a handler returned. Data goes along, as far as it fits, where records
-// would be set aside.
-void SetResult(const Records& records, const HandlerResult& result, const Policy& policy,
-               bool final_attempt, bool shard_end, v1::ReportBatchRequest* report);
+// would be set aside. Returns for how many of these it does not.
+int32_t SetResult(const Records& records, const HandlerResult& result, const Policy& policy,
+                  bool final_attempt, bool shard_end, v1::ReportBatchRequest* report);
 
 }  // namespace lowmark
 

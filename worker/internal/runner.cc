@@ -181,6 +181,7 @@ void Runner::OnLeases(SteadyTime sent, uint64_t session,
                     {"error", answer.status()}});
     }
     again(lease_pause_.Next(random_));
+    LoseAllOf(answer.status());
   }
   FinishIfDone();
 }
@@ -290,6 +291,7 @@ void Runner::OnHeartbeat(SteadyTime sent, uint64_t session,
     log_.Warning("heartbeat failed, tried again",
                  {{"stream", options_.stream}, {"error", answer.status()}});
   }
+  LoseAllOf(answer.status());
   if (!trust_->Holds(Now())) ready_ = false;
   beat_timer_ = loop_->After(std::min(beat_pause_.Next(random_), ttl_ / 6), [this] { Beat(); });
 }
@@ -316,6 +318,10 @@ void Runner::OnShardEnded(const std::string& shard) {
 
 void Runner::LoseAll(const std::string& reason) {
   for (const auto& run : Shards()) run->Lose(reason);
+}
+
+void Runner::LoseAllOf(const absl::Status& error) {
+  if (Reason(error) == kStreamNotFound) LoseAll(kStreamNotFound);
 }
 
 std::vector<std::shared_ptr<ShardRun>> Runner::Shards() const {

@@ -52,6 +52,8 @@ class Runner {
   void ResumeAll();
   void OnShardEnded(const std::string& shard);
   void LoseAll(const std::string& reason);
+  // Loses them where the error says that their stream was deleted.
+  void LoseAllOf(const absl::Status& error);
   // The shards at this moment: calls may end them.
   std::vector<std::shared_ptr<ShardRun>> Shards() const;
 

@@ -119,7 +119,7 @@ void ShardRun::Assemble() {
     }
     case Assembly::Kind::kSetAside: {
       auto report = NewReport();
-      SetSetAside(batch_, assembly.set_aside, assembly.condition, &report);
+      NoteLeftOut(SetSetAside(batch_, assembly.set_aside, assembly.condition, &report));
       context_.metrics.CountSetAside(assembly.condition, assembly.set_aside);
       Say(LogLevel::kWarning, "records set aside",
           absl::StrCat(assembly.set_aside, " from ", report.first_sequence(),
@@ -196,7 +196,8 @@ void ShardRun::OnHandlerEnd(const HandlerRuns::End& end) {
   meter_.Count(batch_.size(), end.duration, std::chrono::steady_clock::now());
   not_runs_ = end.result.kind == HandlerResult::Kind::kNotRun ? not_runs_ + 1 : 0;
   auto report = NewReport();
-  SetResult(batch_, end.result, policy_, current_.delivery.final_attempt, shard_end_, &report);
+  NoteLeftOut(
+      SetResult(batch_, end.result, policy_, current_.delivery.final_attempt, shard_end_, &report));
   context_.metrics.CountBatch(report, current_.delivery.cause, end.duration);
   if (!report.has_success()) {
     Say(LogLevel::kWarning, report.has_not_run() ? "handler out of reach" : "batch failed",
@@ -205,6 +206,13 @@ void ShardRun::OnHandlerEnd(const HandlerRuns::End& end) {
                      end.result.error_type, ": ", end.result.error_message));
   }
   SendReport(std::move(report));
+}
+
+void ShardRun::NoteLeftOut(int32_t records) {
+  if (records == 0) return;
+  context_.metrics.CountWithoutData(records);
+  Say(LogLevel::kWarning, "records are set aside without their data, which fits in no report",
+      absl::StrCat(records, " records"));
 }
 
 // --- Reporting ---------------------------------------------------------------
@@ -229,15 +237,13 @@ void ShardRun::SendReport(v1::ReportBatchRequest report) {
 }
 
 void ShardRun::TryReport() {
+  // Data takes its time to arrive, and to be stored.
+  const absl::Duration for_data = absl::Seconds(report_.ByteSizeLong() >> 20);
   context_.client.ReportBatch(
-      report_, context_.options.call_timeout,
+      report_, context_.options.call_timeout + for_data,
       [self = shared_from_this()](absl::StatusOr<v1::ReportBatchResponse> answer) {
         if (self->phase_ != Phase::kReporting) return;
-        if (answer.ok()) {
-          self->OnReportAnswer(*answer);
-        } else {
-          self->OnReportError(answer.status());
-        }
+        answer.ok() ? self->OnReportAnswer(*answer) : self->OnReportError(answer.status());
       });
 }
 
@@ -372,18 +378,12 @@ void ShardRun::End() {
 }
 
 void ShardRun::Say(LogLevel level, const char* message, const std::string& detail) {
-  const Logger::Fields fields = {{"stream", context_.options.stream},
-                                 {"shard", shard_},
-                                 {"epoch", epoch_},
-                                 {"delivery", current_.delivery.delivery},
-                                 {"detail", detail}};
-  if (level == LogLevel::kError) {
-    context_.log.Error(message, fields);
-  } else if (level == LogLevel::kWarning) {
-    context_.log.Warning(message, fields);
-  } else {
-    context_.log.Info(message, fields);
-  }
+  context_.log.Log(level, message,
+                   {{"stream", context_.options.stream},
+                    {"shard", shard_},
+                    {"epoch", epoch_},
+                    {"delivery", current_.delivery.delivery},
+                    {"detail", detail}});
 }
 
 void ShardRun::After(absl::Duration delay, void (ShardRun::*function)()) {

@@ -78,6 +78,8 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   void Declare();
   void Handle();
   void OnHandlerEnd(const HandlerRuns::End& end);
+  // Says that so many records go without their data.
+  void NoteLeftOut(int32_t records);
 
   v1::ReportBatchRequest NewReport() const;
   void SendReport(v1::ReportBatchRequest report);

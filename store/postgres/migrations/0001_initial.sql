@@ -178,6 +178,29 @@ END
 $$;
 REVOKE ALL ON FUNCTION lowmark.delete_stream(bigint) FROM PUBLIC;
 
+-- Deletes the oldest events of a stream, up to `most`, as far as they are older
+-- than `retention`, and tells how many. The application's role may only add to the
+-- audit otherwise, and cannot use this to make the last hour unseen. Events get
+-- their ids in the order of time, so that the primary key finds the oldest.
+CREATE FUNCTION lowmark.prune_events(of_stream bigint, retention interval, most integer)
+RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  deleted integer;
+BEGIN
+  IF retention < interval '1 hour' THEN
+    RAISE EXCEPTION 'lowmark: events are kept for an hour at least, not %', retention
+      USING ERRCODE = 'LM002';
+  END IF;
+  DELETE FROM lowmark.shard_events e USING (
+    SELECT id FROM lowmark.shard_events WHERE stream_id = of_stream
+    ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED) AS oldest
+  WHERE e.stream_id = of_stream AND e.id = oldest.id AND e.time < clock_timestamp() - retention;
+  GET DIAGNOSTICS deleted = ROW_COUNT;
+  RETURN deleted;
+END
+$$;
+REVOKE ALL ON FUNCTION lowmark.prune_events(bigint, interval, integer) FROM PUBLIC;
+
 -- --- Roles -------------------------------------------------------------------
 -- lowmark_owner owns the tables, lowmark_migrate may change them, lowmark_app is
 -- what a coordinator needs, lowmark_ro may look. They cannot log in: grant them to
@@ -223,6 +246,7 @@ BEGIN
     GRANT SELECT ON lowmark.schema_migrations TO lowmark_app;
     GRANT USAGE ON ALL SEQUENCES IN SCHEMA lowmark TO lowmark_app;
     GRANT EXECUTE ON FUNCTION lowmark.delete_stream(bigint) TO lowmark_app;
+    GRANT EXECUTE ON FUNCTION lowmark.prune_events(bigint, interval, integer) TO lowmark_app;
   END IF;
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'lowmark_ro') THEN
     GRANT USAGE ON SCHEMA lowmark TO lowmark_ro;
@@ -244,6 +268,7 @@ BEGIN
     ALTER TYPE lowmark.position_kind OWNER TO lowmark_owner;
     ALTER FUNCTION lowmark.refuse_update() OWNER TO lowmark_owner;
     ALTER FUNCTION lowmark.delete_stream(bigint) OWNER TO lowmark_owner;
+    ALTER FUNCTION lowmark.prune_events(bigint, interval, integer) OWNER TO lowmark_owner;
   END IF;
 END
 $$;

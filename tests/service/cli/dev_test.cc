@@ -164,6 +164,7 @@ std::string Refused(std::vector<std::string> arguments) {
 
 TEST(DevCommand, SaysWhatIsWrongBeforeItStarts) {
   EXPECT_THAT(Refused({"--source-path", "/tmp"}), HasSubstr("--stream is missing"));
+  EXPECT_THAT(Refused({"--workers", "3"}), HasSubstr("--stream is missing"));
   EXPECT_THAT(Refused({"--stream", "x"}), HasSubstr("--source-path is missing"));
   EXPECT_THAT(Refused({"--stream", "x", "--source-path", "/no", "--handler-command", "cat"}),
               HasSubstr("must be a directory"));

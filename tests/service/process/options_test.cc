@@ -52,6 +52,7 @@ class OptionsTest : public testing::Test {
     options.Add(serve, "bytes", bytes, "Bytes");
     options.Add(serve, "ratio", ratio, "Ratio");
     options.Add(serve, "unsafe", unsafe, "Unsafe");
+    options.Add(serve, "retry", retry, "Retry");
     options.Add(serve, "session-ttl", session_ttl, "TTL");
     options.Add(serve, "tag", tags, "Tags");
     options.Add(serve, "log-format", log_format, "Format")->check(OneOf({"json", "console"}));
@@ -68,6 +69,11 @@ class OptionsTest : public testing::Test {
         options.Parse(static_cast<int>(argv.size()), argv.data(), out_stream, err_stream);
     out = out_stream.str();
     err = err_stream.str();
+    if (!exit && !found_wrong.ok()) {
+      const int code = options.Refuse(found_wrong, err_stream);
+      err = err_stream.str();
+      return code;
+    }
     return exit.value_or(-1);
   }
 
@@ -86,6 +92,9 @@ class OptionsTest : public testing::Test {
   int64_t bytes = 1;
   double ratio = 0.5;
   bool unsafe = false;
+  bool retry = true;
+  // What the program's own checks find, after all was parsed.
+  absl::Status found_wrong;
   absl::Duration session_ttl = absl::Seconds(30);
   std::vector<std::string> tags;
   std::string log_format = "console";
@@ -272,6 +281,8 @@ TEST_F(OptionsTest, RefusesFilesThatAreNoOptions) {
   EXPECT_THAT(Refused({"serve", "--config", File("listen: a\nlisten: b\n")}),
               HasSubstr(":2: listen stands twice"));
   EXPECT_THAT(Refused({"serve", "--config", File("? [a]\n: b\n")}), HasSubstr("unknown option"));
+  const std::string two = File("listen: a\n---\nbytes: 2\n");
+  EXPECT_THAT(Refused({"serve", "--config", two}), HasSubstr(two + ":3: a second YAML document"));
 }
 
 // Wrong variables.
@@ -313,6 +324,23 @@ TEST_F(OptionsTest, SaysWhatIsWrongWithACommandLine) {
   EXPECT_THAT(Refused({"serve", "--max-leases=1\n2\x1b[31m"}), Not(HasSubstr("\x1b")));
 }
 
+TEST_F(OptionsTest, SaysHowAFlagTakesItsValue) {
+  EXPECT_THAT(Refused({"serve", "--retry", "false"}),
+              HasSubstr("--retry takes its value with =: --retry=false"));
+  EXPECT_THAT(Refused({"serve", "--listen", "a", "false"}), HasSubstr("unknown argument"));
+  EXPECT_EQ(Run({"serve", "--retry=false"}), -1) << err;
+  EXPECT_FALSE(retry);
+}
+
+TEST_F(OptionsTest, WhatTheProgramFindsWrongIsSaidInTheSameForm) {
+  found_wrong = absl::InvalidArgumentError("session_ttl is 1ms: must be 100ms..1h");
+  EXPECT_EQ(Refused({"serve"}),
+            "lowmark-test: --session-ttl is 1ms: must be 100ms..1h (see `lowmark-test serve "
+            "--help`)\n");
+  found_wrong = absl::InvalidArgumentError("it cannot be");
+  EXPECT_THAT(Refused({"serve"}), testing::StartsWith("lowmark-test: it cannot be (see "));
+}
+
 // Help.
 
 TEST_F(OptionsTest, HelpTeaches) {
@@ -320,6 +348,9 @@ TEST_F(OptionsTest, HelpTeaches) {
   EXPECT_THAT(out, HasSubstr("Usage: lowmark-test serve"));
   EXPECT_THAT(out, HasSubstr("-l,--listen ADDRESS"));
   EXPECT_THAT(out, HasSubstr("LOWMARK_SESSION_TTL [30s]"));
+  EXPECT_THAT(out, HasSubstr("LOWMARK_UNSAFE [off]"));
+  EXPECT_THAT(out, HasSubstr("LOWMARK_RETRY [on; --retry=false"));
+  EXPECT_THAT(out, HasSubstr("A flag beats its variable"));
   EXPECT_THAT(out, HasSubstr("Example:\n  lowmark-test serve\n"));
   EXPECT_THAT(err, IsEmpty());
   EXPECT_EQ(Run({"--help"}), 0);

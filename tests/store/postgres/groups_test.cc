@@ -51,6 +51,21 @@ TEST_F(GroupsTest, AReportThatWaitedForAnAbortedMoveIsAccepted) {
   EXPECT_EQ(Get("0").state.position, Position::After("200"));
 }
 
+// Its row refers to the stream, and waits for the deletion: a foreign key's error,
+// with the statement's text, was the answer once.
+TEST_F(GroupsTest, ACallThatWaitedForTheStreamsDeletionIsNotFound) {
+  pqxx::connection deleter(Connection());
+  pqxx::work deletion(deleter);
+  deletion.exec("SELECT lowmark.delete_stream(stream_id) FROM lowmark.streams");
+  absl::Status status = absl::UnknownError("not called");
+  std::thread caller([&] { status = Lease("v", 1).status(); });
+  EXPECT_TRUE(AwaitBlocked(1));
+  deletion.commit();
+  caller.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;
+  EXPECT_EQ(Reason(status), kStreamNotFound) << status;
+}
+
 // A clock that was read before the wait would take an expired lease for a good one.
 TEST_F(GroupsTest, TheClockIsReadAfterTheLock) {
   AddLeased({"0", "1"});

@@ -87,16 +87,44 @@ TEST_F(GuardTest, TheApplicationMayNotForgetShardsOrChangeTheAudit) {
         << sql;
   }
   EXPECT_EQ(as("lowmark_app", "UPDATE lowmark.shards SET delivery = 8"), "");
+  EXPECT_THAT(as("lowmark_app", "SELECT lowmark.prune_events(1, interval '59 minutes', 1)"),
+              HasSubstr("kept for an hour at least"));
   EXPECT_EQ(as("lowmark_ro", "SELECT * FROM lowmark.shards, lowmark.shard_events"), "");
   for (const char* sql : {
            "UPDATE lowmark.shards SET delivery = 9",
            "INSERT INTO lowmark.streams (name, policy, etag) VALUES ('x', '{}', '')",
            "SELECT lowmark.delete_stream(1)",
+           "SELECT lowmark.prune_events(1, interval '1 day', 1)",
            "DELETE FROM lowmark.workers",
        }) {
     EXPECT_THAT(as("lowmark_ro", sql), HasSubstr("permission denied")) << sql;
   }
   EXPECT_EQ(as("lowmark_migrate", "ALTER TABLE lowmark.shards ADD COLUMN more int"), "");
+}
+
+TEST_F(GuardTest, TheAuditIsPrunedByAgeWithinItsStream) {
+  ASSERT_TRUE(store_->CreateStream("other", Policy()).ok());
+  database_.Query(
+      "INSERT INTO lowmark.shard_events (stream_id, shard, time, kind, epoch, delivery, actor, "
+      "detail) SELECT s.stream_id, '0', clock_timestamp() - n * interval '1 hour', 'old', 1, 1, "
+      "'w', n FROM generate_series(5, 1, -1) n, lowmark.streams s ORDER BY n DESC");
+  const auto kept = [&](const std::string& stream) {
+    return database_.Query(
+        absl::StrCat("SELECT string_agg(detail, ' ' ORDER BY id) FROM lowmark.shard_events JOIN "
+                     "lowmark.streams USING (stream_id) WHERE kind = 'old' AND name = '",
+                     stream, "'"));
+  };
+  // Those of AddLeased came before them, and are young.
+  database_.Query(
+      "UPDATE lowmark.shard_events SET time = time - interval '9 hours' "
+      "WHERE kind <> 'old'");
+  PostgresStore app(database_.app_options());
+  EXPECT_EQ(*app.PruneEvents("s", absl::Minutes(150), 2), 2);
+  EXPECT_EQ(*app.PruneEvents("s", absl::Minutes(150), 100), 2);
+  EXPECT_EQ(*app.PruneEvents("s", absl::Minutes(150), 100), 0);
+  EXPECT_EQ(kept("s"), "2 1");
+  EXPECT_EQ(kept("other"), "5 4 3 2 1");
+  EXPECT_EQ(Reason(app.PruneEvents("none", absl::Hours(2), 1).status()), kStreamNotFound);
 }
 
 }  // namespace

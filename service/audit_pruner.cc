@@ -1,0 +1,61 @@
+#include "service/audit_pruner.h"
+
+#include <utility>
+
+namespace lowmark {
+namespace {
+
+constexpr int32_t kPage = 100;
+constexpr char kOperation[] = "prune_audit";
+
+}  // namespace
+
+AuditPruner::AuditPruner(Store& store, Metrics& metrics, const AuditPrunerOptions& options,
+                         Prune prune)
+    : store_(store), metrics_(metrics), options_(options), prune_(std::move(prune)) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+AuditPruner::~AuditPruner() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  stopped_.NotifyAll();
+  thread_.join();
+}
+
+void AuditPruner::Run() {
+  do {
+    PruneAll();
+  } while (!Stopped(options_.interval));
+}
+
+void AuditPruner::PruneAll() {
+  std::string after;
+  while (!Stopped()) {
+    const auto page = store_.ListStreams(after, kPage);
+    metrics_.CountStoreError(kOperation, page.status());
+    if (!page.ok() || page->empty()) return;
+    for (const Stream& stream : *page) PruneStream(stream.name);
+    after = page->back().name;
+  }
+}
+
+void AuditPruner::PruneStream(const std::string& stream) {
+  while (!Stopped()) {
+    const auto pruned = prune_(stream, options_.batch);
+    metrics_.CountStoreError(kOperation, pruned.status());
+    if (!pruned.ok() || *pruned < options_.batch) return;
+  }
+}
+
+bool AuditPruner::Stopped(absl::Duration wait) {
+  const SteadyTime until = SteadyDeadline(wait);
+  MutexLock lock(mutex_);
+  while (!stopping_ && stopped_.WaitUntil(mutex_, until)) {
+  }
+  return stopping_;
+}
+
+}  // namespace lowmark
