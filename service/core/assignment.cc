@@ -1,90 +1,77 @@
 #include "service/core/assignment.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
+
+#include "service/core/balance_by_load.h"
+#include "service/core/balance_by_number.h"
 
 namespace lowmark {
 namespace {
 
-// A worker's share of the shards is its quota, shards * capacity / capacities:
-// it gets that rounded down, and some workers get one more.
-struct Quota {
-  size_t index;
-  int64_t whole;      // rounded down
-  int64_t remainder;  // in units of 1 / capacities
-  bool keeps;         // holds more than `whole` already
-};
-
-// Who gets one more: first those that would lose a shard otherwise, so that
-// nothing moves without need; then the largest remainder; then census' order.
-bool GetsMoreBefore(const Quota& a, const Quota& b) {
-  if (a.keeps != b.keeps) return a.keeps;
-  if (a.remainder != b.remainder) return a.remainder > b.remainder;
-  return a.index < b.index;
+// Before anything has been measured, all shards weigh the same.
+bool ByLoad(const Census& census) {
+  return census.by_load && std::any_of(census.workers.begin(), census.workers.end(),
+                                       [](const WorkerLoad& worker) { return worker.load > 0; });
 }
 
-int64_t Limit(const WorkerLoad& worker) { return worker.held + worker.wanted; }
+// A clock that was set back makes leases begin in the future. They are as good as
+// old: nothing must be stuck until a clock has caught up.
+bool Settled(const HeldShard& shard, absl::Time now, absl::Duration settling) {
+  return absl::AbsDuration(now - shard.leased_at) >= settling;
+}
+
+std::vector<size_t> ChooseByNumber(const std::vector<HeldShard>& held, std::vector<size_t> settled,
+                                   int64_t shards) {
+  std::sort(settled.begin(), settled.end(), [&](size_t a, size_t b) {
+    if (held[a].leased_at != held[b].leased_at) return held[a].leased_at < held[b].leased_at;
+    return held[a].shard < held[b].shard;
+  });
+  if (static_cast<int64_t>(settled.size()) > shards) settled.resize(shards);
+  return settled;
+}
+
+std::vector<size_t> ChooseByLoad(const std::vector<HeldShard>& held, std::vector<size_t> settled,
+                                 double load, int64_t limit) {
+  // The excess is a difference of sums, which are off by their rounding.
+  constexpr double kRounding = 1e-9;
+  std::sort(settled.begin(), settled.end(), [&](size_t a, size_t b) {
+    if (held[a].load != held[b].load) return held[a].load > held[b].load;
+    return held[a].shard < held[b].shard;
+  });
+  std::vector<size_t> chosen;
+  double left = load * (1 + kRounding);
+  for (size_t i : settled) {
+    if (held[i].load <= 0 || static_cast<int64_t>(chosen.size()) >= limit) break;
+    if (held[i].load > left) continue;
+    left -= held[i].load;
+    chosen.push_back(i);
+  }
+  return chosen;
+}
 
 }  // namespace
 
-std::vector<int64_t> Targets(const Census& census) {
-  const std::vector<WorkerLoad>& workers = census.workers;
-  std::vector<int64_t> targets(workers.size(), 0);
-  if (census.paused) return targets;
-  std::vector<size_t> open(workers.size());
-  std::iota(open.begin(), open.end(), size_t{0});
-  int64_t left = census.shards;
-  int64_t capacities = 0;
-  for (const WorkerLoad& worker : workers) capacities += worker.capacity;
-
-  // Workers that take no more than their quota get what they take; what they
-  // leave raises the quota of the others.
-  for (bool settled = false; !settled;) {
-    settled = true;
-    const int64_t shards = left;
-    const int64_t of = capacities;
-    std::erase_if(open, [&](size_t i) {
-      if (Limit(workers[i]) * of > shards * workers[i].capacity) return false;
-      targets[i] = Limit(workers[i]);
-      left -= targets[i];
-      capacities -= workers[i].capacity;
-      settled = false;
-      return true;
-    });
-  }
-
-  std::vector<Quota> quotas;
-  int64_t rest = open.empty() ? 0 : left;
-  for (size_t i : open) {
-    const int64_t share = left * workers[i].capacity;
-    const int64_t whole = share / capacities;
-    targets[i] = whole;
-    rest -= whole;
-    if (share % capacities != 0) {
-      quotas.push_back({i, whole, share % capacities, workers[i].held > whole});
-    }
-  }
-  std::sort(quotas.begin(), quotas.end(), GetsMoreBefore);
-  for (int64_t i = 0; i < rest; ++i) ++targets[quotas[i].index];
-  return targets;
+std::vector<int64_t> ShareOut(const Census& census, int64_t free) {
+  return ByLoad(census) ? ShareOutByLoad(census, free) : ShareOutByNumber(census, free);
 }
 
-int64_t MayLease(const Census& census, const std::string& worker) {
-  const std::vector<int64_t> targets = Targets(census);
-  for (size_t i = 0; i < targets.size(); ++i) {
-    if (census.workers[i].worker == worker) {
-      return std::max<int64_t>(0, targets[i] - census.workers[i].held);
-    }
-  }
-  return 0;
+std::vector<Excess> ToHandOver(const Census& census) {
+  if (census.frozen && !census.paused) return std::vector<Excess>(census.workers.size());
+  return ByLoad(census) && !census.paused ? ToHandOverByLoad(census) : ToHandOverByNumber(census);
 }
 
-std::vector<int64_t> ToHandOver(const Census& census) {
-  std::vector<int64_t> excess = Targets(census);
-  for (size_t i = 0; i < excess.size(); ++i) {
-    excess[i] = std::max<int64_t>(0, census.workers[i].held - excess[i]);
+std::vector<size_t> ChooseToHandOver(const std::vector<HeldShard>& held, const Excess& excess,
+                                     absl::Time now, absl::Duration settling, int64_t limit) {
+  std::vector<size_t> settled;
+  for (size_t i = 0; i < held.size(); ++i) {
+    if (Settled(held[i], now, settling)) settled.push_back(i);
   }
-  return excess;
+  limit = std::max<int64_t>(0, limit);
+  if (excess.shards > 0) {
+    return ChooseByNumber(held, std::move(settled), std::min(excess.shards, limit));
+  }
+  return ChooseByLoad(held, std::move(settled), excess.load, limit);
 }
 
 }  // namespace lowmark
