@@ -1,6 +1,7 @@
 #include "service/core/assignment.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "service/core/balance_by_load.h"
 #include "service/core/balance_by_number.h"

@@ -4,7 +4,9 @@
 // Balance is by number of shards or, where the policy asks for it, by measured
 // load. By number, every worker gets its share of the shards, within one. By load,
 // shards move from workers above the mean to workers below it while the spread is
-// worth a move; free shards go to whoever has the least load.
+// worth a move; free shards go to whoever has the least load. The mean does not
+// count a worker whose only shard is more than that, nor what workers cannot take.
+// Before any load has been measured balance is by number.
 //
 // Coordinators work this out each for itself. From the same census all come to
 // the same answer, so none of it is shared or stored.
@@ -54,8 +56,9 @@ std::vector<int64_t> Targets(const Census& census);
 
 // How many of `free` shards each worker is to be given now, in the census' order:
 // no more than it wants, and no more in all than `free`. By number, up to its
-// target. By load, one shard after the other to the worker with the least load for
-// its capacity, each taken to weigh as much as the mean shard.
+// target, whoever is furthest below it for its capacity first. By load, one shard
+// after the other to the worker with the least load for its capacity, each taken to
+// weigh as much as the mean shard.
 std::vector<int64_t> ShareOut(const Census& census, int64_t free);
 
 // What a worker holds above what it should.
@@ -68,10 +71,15 @@ struct Excess {
 };
 
 // What each worker is to hand over, in the census' order. Nothing unless there is
-// a taker, but for workers that are drained and streams that are paused. By load,
-// a worker is above what it should hold only where it has more than
-// kWorthMoving of the mean above the mean, so that measurements, which are never
-// quite the same twice, move nothing.
+// a taker, but for workers that are drained and streams that are paused.
+//
+// By load, a worker sheds what brings it to the mean where it has more than
+// kWorthMoving of the mean above it, and no more in all than the others have room
+// for below the mean. Where one is as far below, as a new worker beside many is,
+// others shed for it too, the most loaded first. All of them stay above the one they
+// give to by kWorthMoving, so that measurements, which are never quite the same
+// twice, move nothing back and forth. A worker's only shard is left where it is:
+// moving it would only move the hot spot.
 inline constexpr double kWorthMoving = 0.2;
 std::vector<Excess> ToHandOver(const Census& census);
 
@@ -84,7 +92,8 @@ struct HeldShard {
 };
 
 // Which of a worker's shards are to be handed over: indexes into `held`, at most
-// `limit`. One that moved less than `settling` ago stays. By number those that
+// `limit`. One that moved less than `settling` ago stays; for workers that are
+// drained and streams that are paused, settling is 0. By number those that
 // were leased longest ago, so that it is not always the same shards that move, and
 // of those the first by id; by load the heaviest that fit, which are the fewest.
 std::vector<size_t> ChooseToHandOver(const std::vector<HeldShard>& held, const Excess& excess,

@@ -20,7 +20,6 @@ struct Quota {
 // Who gets one more: first those that would lose a shard otherwise, so that
 // nothing moves without need; then the largest remainder; then census' order.
 bool GetsMoreBefore(const Quota& a, const Quota& b) {
-  if (a.keeps != b.keeps) return a.keeps;
   if (a.remainder != b.remainder) return a.remainder > b.remainder;
   return a.index < b.index;
 }
@@ -82,13 +81,24 @@ std::vector<int64_t> Targets(const Census& census) {
   std::iota(all.begin(), all.end(), size_t{0});
   std::vector<int64_t> limits(workers.size(), 0);
   for (size_t i : all) {
-    if (!workers[i].draining) limits[i] = workers[i].held + intake.first[i];
+    if (!workers[i].draining) limits[i] = workers[i].held + workers[i].wanted;
   }
   Share(workers, all, limits, census.shards, targets);
 
+  // Cordoned and unproven workers are held back where this gives them more than they
+  // may have. It does not where all have their share, as after a cold start; then
+  // nothing is to move because one of them was the first to prove itself.
+  bool too_much = false;
+  for (size_t i : all) {
+    if (!workers[i].draining) limits[i] = workers[i].held + intake.first[i];
+    too_much = too_much || targets[i] > limits[i];
+  }
+  if (!too_much) return targets;
+  Share(workers, all, limits, census.shards, targets);
+
   int64_t rest = census.shards - std::accumulate(targets.begin(), targets.end(), int64_t{0});
-  if (rest <= 0) return targets;
-  // All are full: what is left goes to those that were only held back.
+  if (rest == 0) return targets;
+  // All others are full: what is left goes to those that were held back after all.
   std::erase_if(all, [&](size_t i) { return intake.then[i] == 0; });
   for (size_t i : all) {
     rest += limits[i];
