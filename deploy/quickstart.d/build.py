@@ -54,6 +54,11 @@ def build(root, directory):
     run(["cmake", "--build", directory, "--parallel", str(jobs()), "--target", *PROGRAMS], step,
         compiled)
     step.done("was up to date" if newest(directory) == before else "done: " + directory)
+    return programs(directory)
+
+
+def programs(directory):
+    """Where each program is that was built there."""
     return {name: find(directory, name) for name in PROGRAMS}
 
 

@@ -16,7 +16,7 @@ STREAM = "feed"
 WORKERS = ("one", "two", "three")
 POLICY = {"batch_size": 50, "maximum_retry_attempts": 1, "retry_backoff.initial": "100ms"}
 SECONDS_A_RECORD = "0.001"
-KILL_AT = 0.4  # of the records
+KILL_AT = 0.3  # of the records
 KILLED_BATCH = 10  # records in flight, at least, with the worker that is killed
 
 
@@ -58,19 +58,51 @@ def run(system, step, count, files, workers, log):
     leases that it held."""
     ends = {shard: list(found)[-1] for shard, found in files.items() if found}
     killed, held = None, {}
+    progress = Progress(log)
 
     def finished():
         nonlocal killed, held
-        lines = read_log(log)
-        stored = len({(l["shard"], l["sequence"]) for l in lines if l["event"] == "stored"})
+        moved = progress.read()
+        stored = len(progress.stored)
         note = f", '{killed}' killed" if killed else ""
         step.update(f"{terminal.bar(stored, count)} {stored:,} of {count:,}{note}")
         if killed is None and stored > KILL_AT * count:
             killed, held = kill_one(system, workers, log)
-        return killed is not None and all_at_end(system, ends)
+        # Asking takes the processors from those that are asked about: only when
+        # the last records have been seen, and nothing goes on.
+        if killed is None or moved or not progress.seen.issuperset(ends.items()):
+            return False
+        return all_at_end(system, ends)
 
     system.wait(finished, "all shards to be read to their end", *workers.values())
     return killed, held
+
+
+class Progress:
+    """The handlers' log as it grows: which records were stored, and which were
+    stored or failed, as (shard, sequence number)."""
+
+    def __init__(self, path):
+        self._path = path
+        self._offset = 0
+        self.stored = set()
+        self.seen = set()
+
+    def read(self):
+        """Reads what is new, and returns whether anything is."""
+        if not os.path.exists(self._path):
+            return False
+        with open(self._path, "rb") as file:
+            file.seek(self._offset)
+            new = file.read()
+        new = new[:new.rfind(b"\n") + 1]
+        self._offset += len(new)
+        for line in map(json.loads, new.splitlines()):
+            if line.get("sequence"):
+                self.seen.add((line["shard"], line["sequence"]))
+            if line["event"] == "stored":
+                self.stored.add((line["shard"], line["sequence"]))
+        return bool(new)
 
 
 def all_at_end(system, ends):

@@ -20,11 +20,11 @@ BUILD = os.path.join(ROOT, "build")
 KEPT = os.path.join(BUILD, "quickstart", "kept.json")
 
 
-def main(option):
+def main(option="", built=None):
     if option == "--stop":
         return stop_kept()
     start = time.monotonic()
-    programs = build.build(ROOT, BUILD)
+    programs = build.programs(os.path.realpath(built)) if built else build.build(ROOT, BUILD)
     keep = option == "--keep"
     if keep and os.path.exists(KEPT):
         stop_kept()
@@ -108,7 +108,7 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ended_by_signal)
     try:
-        sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
+        sys.exit(main(*sys.argv[1:]))
     except KeyboardInterrupt:
         terminal.say("\nStopped; nothing is left running.")
         sys.exit(130)

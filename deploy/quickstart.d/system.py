@@ -14,8 +14,9 @@ import urllib.request
 
 import terminal
 
-# Workers that die are found after this; the default of 30 s would be long to wait.
-SESSION_TTL = "2s"
+# Workers that die are found after this; the default of 30 s would be long to wait. On
+# a machine that is busy otherwise, 2 s may be too short for those that live.
+SESSION_TTL = os.environ.get("LOWMARK_SESSION_TTL") or "2s"
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
@@ -124,6 +125,10 @@ class System:
                 process.wait()
             self._processes.pop(process, None)
 
+    def end(self, process):
+        """SIGTERM; it is waited for in the end."""
+        process.terminate()
+
     def kill(self, process):
         process.kill()
         process.wait()
@@ -145,7 +150,7 @@ class System:
                                   + tail(self._log(name)))
             if time.monotonic() > deadline:
                 raise Failure(f"waited two minutes for {what}, in vain")
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     # --- The coordinator ---------------------------------------------------------
 

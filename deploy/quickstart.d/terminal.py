@@ -35,7 +35,8 @@ def title(text):
 class Step:
     """One step: a line that moves while it runs and ends with the time it took.
 
-    Where the output is no terminal, it is a line from time to time."""
+    Where the output is no terminal, a step that takes long says from time to time
+    how far it is, in lines of their own."""
 
     def __init__(self, name):
         self._name = name
@@ -48,9 +49,9 @@ class Step:
             line = f"  {self._name:<22}  {text}"
             sys.stdout.write(f"\r\033[K{line[:WIDTH]}")
             sys.stdout.flush()
-        elif text and time.monotonic() - self._said > 10:
+        elif text and time.monotonic() - self._said > 20:
             self._said = time.monotonic()
-            say(f"  {self._name:<22}  {text}")
+            say(f"  {'...':<22}  {text}")
 
     def done(self, text):
         seconds = time.monotonic() - self._start

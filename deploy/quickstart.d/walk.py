@@ -44,7 +44,7 @@ def show(system):
         step.update(f"{name} ({number + 1} of {len(walks)})")
         system.wait(lambda: at_end(system, stream, ordinals), f"the {name} walk to end", worker)
         results.append((name, read(system, stream, directory, ordinals)))
-        system.stop(worker)
+        system.end(worker)
     step.done("all ten records processed, in each case")
     for name, deliveries in results:
         terminal.say()

@@ -191,9 +191,11 @@ BEGIN
     RAISE EXCEPTION 'lowmark: events are kept for an hour at least, not %', retention
       USING ERRCODE = 'LM002';
   END IF;
-  DELETE FROM lowmark.shard_events e USING (
+  -- Materialized: read once for each row it would find others each time.
+  WITH oldest AS MATERIALIZED (
     SELECT id FROM lowmark.shard_events WHERE stream_id = of_stream
-    ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED) AS oldest
+    ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED)
+  DELETE FROM lowmark.shard_events e USING oldest
   WHERE e.stream_id = of_stream AND e.id = oldest.id AND e.time < clock_timestamp() - retention;
   GET DIAGNOSTICS deleted = ROW_COUNT;
   RETURN deleted;
