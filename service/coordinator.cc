@@ -122,8 +122,9 @@ void Coordinator::ReportBatch(std::shared_ptr<const Report> report, Done<ReportA
                       } else {
                         metrics_.CountRepeated(report->stream);
                       }
-                      decision->answer.hand_over =
-                          handovers_.Ask(report->stream, report->shard, report->epoch);
+                      if (handovers_.Ask(report->stream, report->shard, report->epoch)) {
+                        decision->answer.hand_over = true;
+                      }
                       done(std::move(decision->answer));
                     });
 }

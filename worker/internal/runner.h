@@ -49,7 +49,7 @@ class Runner {
 
   void ResumeShard(const std::string& shard);
   void ResumeAll();
-  void OnShardEnded(const std::string& shard);
+  void OnShardEnded(const std::string& shard, bool lost);
   void LoseAll(const std::string& reason);
   // The shards at this moment: calls may end them.
   std::vector<std::shared_ptr<ShardRun>> Shards() const;
@@ -78,7 +78,8 @@ class Runner {
   bool session_open_ = false;  // the coordinator knows of it
   absl::Duration ttl_ = absl::ZeroDuration();
   std::map<std::string, std::shared_ptr<ShardRun>> shards_;
-  int giving_back_ = 0;  // leases that are released without having been started
+  std::map<std::string, int64_t> ended_;  // by shard: the last epoch that ended here
+  int giving_back_ = 0;                   // leases that are released without having been started
 
   bool leasing_ = false;
   CoordinatorClient::Cancel cancel_lease_;

@@ -73,7 +73,7 @@ void ShardRun::Lose(const std::string& reason) {
   if (phase_ == Phase::kEnded) return;
   context_.metrics.CountLeaseLost(reason);
   Say(LogLevel::kWarning, "lease lost", reason);
-  End();
+  End(/*lost=*/true);
 }
 
 void ShardRun::Resume() {
@@ -268,6 +268,12 @@ bool ShardRun::EndsLease(const absl::Status& error) {
     Lose(reason);
     return true;
   }
+  if (reason == kStaleDelivery) {
+    // A failover lost deliveries; under this epoch others would have their numbers.
+    Say(LogLevel::kWarning, "deliveries lost, giving the shard back", error.ToString());
+    Release();
+    return true;
+  }
   if (absl::IsAborted(error) || absl::IsNotFound(error) || absl::IsFailedPrecondition(error)) {
     Lose(reason);
     return true;
@@ -361,12 +367,12 @@ void ShardRun::TryRelease() {
       });
 }
 
-void ShardRun::End() {
+void ShardRun::End(bool lost) {
   phase_ = Phase::kEnded;
   context_.loop->Cancel(timer_);
   reading_->Stop();
   context_.handlers.Abandon(shard_);
-  owner_.ended(shard_);
+  owner_.ended(shard_, lost);
 }
 
 void ShardRun::Say(LogLevel level, const char* message, const std::string& detail) {
@@ -375,13 +381,10 @@ void ShardRun::Say(LogLevel level, const char* message, const std::string& detai
                                  {"epoch", epoch_},
                                  {"delivery", current_.delivery.delivery},
                                  {"detail", detail}};
-  if (level == LogLevel::kError) {
-    context_.log.Error(message, fields);
-  } else if (level == LogLevel::kWarning) {
-    context_.log.Warning(message, fields);
-  } else {
-    context_.log.Info(message, fields);
-  }
+  const auto say = level == LogLevel::kError     ? &Logger::Error
+                   : level == LogLevel::kWarning ? &Logger::Warning
+                                                 : &Logger::Info;
+  (context_.log.*say)(message, fields);
 }
 
 void ShardRun::After(absl::Duration delay, void (ShardRun::*function)()) {

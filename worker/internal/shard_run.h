@@ -26,8 +26,9 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
  public:
   // How the owner learns of what matters beyond the shard.
   struct Owner {
-    // The lease has ended; called once, last of all, from inside a call.
-    std::function<void(const std::string& shard)> ended;
+    // The lease has ended; called once, last of all, from inside a call. `lost`: not by
+    // our own doing.
+    std::function<void(const std::string& shard, bool lost)> ended;
     // The coordinator says that the worker's session is over.
     std::function<void()> session_expired;
   };
@@ -75,13 +76,13 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   void TryReport();
   void OnReportError(const absl::Status& error);
   void OnReportAnswer(const v1::ReportBatchResponse& answer);
-  // Whether a report's error means that the lease is over; ends it then.
+  // Whether a report's error means that the lease is over; ends it or gives it back.
   bool EndsLease(const absl::Status& error);
   void StartAnew(absl::Duration pause);
 
   void Release();
   void TryRelease();
-  void End();
+  void End(bool lost = false);
   // Logs what happened to this delivery.
   void Say(LogLevel level, const char* message, const std::string& detail);
   // Sets the one timer of the shard; what it was set for before is forgotten.
