@@ -129,8 +129,9 @@ void Coordinator::ReportBatch(std::shared_ptr<const Report> report, Done<ReportA
                       } else {
                         metrics_.CountRepeated(report->stream);
                       }
-                      decision->answer.hand_over =
-                          handovers_.Ask(report->stream, report->shard, report->epoch);
+                      if (handovers_.Ask(report->stream, report->shard, report->epoch)) {
+                        decision->answer.hand_over = true;
+                      }
                       done(std::move(decision->answer));
                     });
 }
@@ -154,17 +155,17 @@ void Coordinator::Heartbeat(const std::string& stream, Renewal renewal,
                             std::function<bool()> cancelled, Done<HeartbeatAnswer> done) {
   handovers_.NoteActivity(stream);
   const std::string worker = renewal.worker;
-  heartbeats_.Beat(stream, std::move(renewal), std::move(cancelled),
-                   [this, stream, worker, done = std::move(done)](
-                       const absl::StatusOr<SessionView>& session) {
-                     leases_.NoteStore(session.status());
-                     if (!session.ok()) {
-                       metrics_.CountStoreError("heartbeat", session.status());
-                       done(session.status());
-                       return;
-                     }
-                     done(HeartbeatAnswer{handovers_.AskAll(stream, worker), session->elected});
-                   });
+  heartbeats_.Beat(
+      stream, std::move(renewal), std::move(cancelled),
+      [this, stream, worker, done = std::move(done)](const absl::StatusOr<SessionView>& session) {
+        leases_.NoteStore(session.status());
+        if (!session.ok()) {
+          metrics_.CountStoreError("heartbeat", session.status());
+          done(session.status());
+          return;
+        }
+        done(HeartbeatAnswer{handovers_.AskAll(stream, worker), session->elected});
+      });
 }
 
 void Coordinator::ReleaseShard(const std::string& stream, const std::string& shard,

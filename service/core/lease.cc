@@ -46,6 +46,8 @@ int64_t NextEpoch(int64_t epoch, int64_t timeline) {
   return std::max(epoch + 1, timeline << kTimelineShift);
 }
 
+int64_t TimelineOf(int64_t epoch) { return epoch >> kTimelineShift; }
+
 absl::StatusOr<GrantResult> Grant(const Shard& shard, const std::string& worker, int64_t timeline,
                                   const Policy& policy, absl::Time now, double jitter01) {
   if (!shard.leasable() || policy.paused) {

@@ -52,6 +52,10 @@ absl::StatusOr<ReportKind> CheckReport(const Shard& shard, const std::string& wo
 // those that the failover lost.
 int64_t NextEpoch(int64_t epoch, int64_t timeline);
 
+// The timeline that was the present one when the epoch was given; 0 where there was
+// none.
+int64_t TimelineOf(int64_t epoch);
+
 // Leases a leasable shard to a worker; an outstanding delivery becomes a loss.
 // FAILED_PRECONDITION where it is not leasable, or the stream is paused.
 struct GrantResult {

@@ -289,7 +289,10 @@ absl::StatusOr<Condition> ConditionFromProto(absl::string_view field,
 }
 
 void ToProto(const Shard& shard, const Delivery& delivery, v1::Delivery* proto) {
-  proto->set_batch_id(absl::StrCat(shard.stream, "/", shard.shard, "/", delivery.batch_id));
+  // Batches that a failover lost had numbers that are given again: the timeline makes
+  // them others.
+  proto->set_batch_id(absl::StrCat(shard.stream, "/", shard.shard, "/", TimelineOf(shard.epoch),
+                                   ".", delivery.batch_id));
   proto->set_delivery(delivery.delivery);
   ToProto(delivery.start, proto->mutable_start());
   proto->set_end_sequence(delivery.end_sequence);

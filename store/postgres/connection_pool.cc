@@ -122,13 +122,29 @@ absl::Status CatchPostgres(const std::function<absl::Status()>& body, Failure* f
   return std::move(diagnosis.status);
 }
 
+class Connection::Notices : public pqxx::errorhandler {
+ public:
+  explicit Notices(pqxx::connection_base& connection) : pqxx::errorhandler(connection) {}
+
+  bool operator()(const char message[]) noexcept override {
+    text += message;
+    return false;  // no other handler is to see it
+  }
+
+  std::string text;
+};
+
+Connection::~Connection() = default;
+
 Connection::Connection(const std::string& text) : connection_(text) {
-  quiet_ = std::make_unique<pqxx::quiet_errorhandler>(connection_);
+  notices_ = std::make_unique<Notices>(connection_);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
   connection_.inhibit_reactivation(true);
 #pragma GCC diagnostic pop
 }
+
+std::string Connection::TakeNotices() { return std::exchange(notices_->text, ""); }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const PostgresOptions& options,
                                                              ConnectionKind kind,
@@ -176,7 +192,14 @@ absl::Status ConnectionPool::Run(Mode mode, const Body& body, Failure* failure) 
 ConnectionPool::Attempt ConnectionPool::Try(Mode mode, const Body& body) {
   auto connection = Take();
   if (!connection.ok()) return {{Trouble::kOutOfReach, connection.status()}};
+  (*connection)->TakeNotices();
   Attempt attempt{Catch([&] { return RunOn(**connection, mode, body); })};
+  if (attempt.trouble == Trouble::kNone && attempt.status.ok()) {
+    // There is one warning that goes with what a pool is for: the commit is done here,
+    // and its wait for the synchronous standby was cancelled. A failover may lose it.
+    const std::string warning = (*connection)->TakeNotices();
+    if (!warning.empty()) attempt = {Diagnose(Trouble::kLost, warning)};
+  }
   if (attempt.trouble == Trouble::kNone) {
     Return(*std::move(connection));
   } else {

@@ -20,7 +20,8 @@
 
 namespace lowmark {
 
-// A connection that is never silently replaced by another, and prints nothing.
+// A connection that is never silently replaced by another, and prints nothing. What
+// the server says beside its answers is kept, not printed.
 class Connection {
  public:
   // UNAVAILABLE where the database is out of reach. `settings_refused`, where
@@ -32,12 +33,18 @@ class Connection {
 
   pqxx::connection& get() { return connection_; }
 
+  ~Connection();
+
+  // What the server has said since this was last asked; empty where it said nothing.
+  std::string TakeNotices();
+
  private:
+  class Notices;
+
   explicit Connection(const std::string& text);
 
-  // What the server says beside its answers is not for standard error. Declared
-  // first to outlive the connection, which takes its leave of it.
-  std::unique_ptr<pqxx::quiet_errorhandler> quiet_;
+  // Declared first to outlive the connection, which takes its leave of it.
+  std::unique_ptr<Notices> notices_;
   pqxx::connection connection_;
 };
 

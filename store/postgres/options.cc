@@ -60,7 +60,9 @@ Settings ServerSettings(const PostgresOptions& options, ConnectionKind kind) {
             {"lock_timeout", "30000"},
             {"idle_in_transaction_session_timeout", "60000"}};
   }
-  return {{"statement_timeout", ms(options.statement_timeout)},
+  return {// Nothing less than a warning is told, and that is taken for one.
+          {"client_min_messages", "warning"},
+          {"statement_timeout", ms(options.statement_timeout)},
           {"lock_timeout", ms(options.lock_timeout)},
           {"idle_in_transaction_session_timeout", ms(options.idle_in_transaction_timeout)}};
 }

@@ -130,6 +130,13 @@ TEST(NextEpoch, NeverGivesAnEpochTwiceWhateverTheFailover) {
   EXPECT_EQ(NextEpoch(int64_t{2} << 40, 1), (int64_t{2} << 40) + 1);
 }
 
+TEST(TimelineOf, IsThatOfTheFailoverBefore) {
+  EXPECT_EQ(TimelineOf(NextEpoch(5, 0)), 0);
+  EXPECT_EQ(TimelineOf(NextEpoch(5, 2)), 2);
+  EXPECT_EQ(TimelineOf(NextEpoch(NextEpoch(5, 2), 2)), 2);
+  EXPECT_EQ(TimelineOf(NextEpoch(NextEpoch(5, 2), 3)), 3);
+}
+
 TEST(Release, FreesTheShardAndSpendsNothing) {
   const Shard leased = Leased();
   auto released = Release(leased, "a", 1);

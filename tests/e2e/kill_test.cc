@@ -38,33 +38,13 @@ class KillTest : public testing::Test {
     for (int i = 0; i < workers; ++i) world_.StartWorker(i);
   }
 
-  // `most_again`: records that may have been processed more than once.
-  void CheckLedger(int most_again) {
-    const Ledger ledger = world_.ReadLedger();
-    const std::multiset<std::string> letters = world_.DeadLetters();
-    EXPECT_EQ(std::set<std::string>(letters.begin(), letters.end()), world_.bad());
-    EXPECT_EQ(letters.size(), world_.bad().size()) << "a record was set aside twice";
-    int again = 0;
-    for (const std::string& record : world_.records()) {
-      const auto found = ledger.processed.find(record);
-      const int times = found == ledger.processed.end() ? 0 : found->second;
-      EXPECT_EQ(times > 0, !world_.bad().contains(record)) << record;
-      again += std::max(0, times - 1);
-    }
-    EXPECT_LE(again, most_again);
-    for (const auto& [shard, numbers] : ledger.first_taken) {
-      EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end())) << shard << " out of order";
-    }
-    std::cout << again << " records were processed again\n";
-  }
-
   World world_;
 };
 
 TEST_F(KillTest, WithoutTroubleNothingIsProcessedTwice) {
   StartAll(2);
   ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-0") << world_.Log("coordinator-0");
-  CheckLedger(0);
+  world_.CheckLedger(0);
 }
 
 // promtool is the judge of names, types and help texts.
@@ -145,7 +125,7 @@ TEST_F(KillTest, EveryPartIsKilledAndTheLedgerIsExact) {
   }
   ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-0") << world_.Log("coordinator-0");
   // A worker dies with a batch in flight of each shard it holds, at most all.
-  CheckLedger(workers_killed * kShards * kBatch);
+  world_.CheckLedger(workers_killed * kShards * kBatch);
 }
 
 TEST_F(KillTest, StoppingInOrderRepeatsNothing) {
@@ -159,7 +139,7 @@ TEST_F(KillTest, StoppingInOrderRepeatsNothing) {
   world_.StartCoordinator();
   world_.StartWorker(0);
   ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-1") << world_.Log("coordinator-0");
-  CheckLedger(0);
+  world_.CheckLedger(0);
 }
 
 TEST_F(KillTest, WaitsForADatabaseThatIsNotThereYet) {

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <optional>
 #include <sstream>
 
 #include "absl/strings/match.h"
@@ -15,6 +18,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "tests/support/standby.h"
 
 namespace lowmark {
 namespace {
@@ -40,7 +44,7 @@ std::unique_ptr<ChildProcess> Start(std::vector<std::string> argv, const std::st
 
 }  // namespace
 
-World::World() {
+World::World(WorldOptions options) : options_(std::move(options)) {
   std::string name = "/tmp/lowmark-e2e-XXXXXX";
   directory_ = mkdtemp(name.data());
   // PostgreSQL runs as another user where this is root.
@@ -54,6 +58,7 @@ World::World() {
 World::~World() {
   workers_.clear();
   coordinators_.clear();
+  standby_.reset();
   postgres_.reset();
   if (!testing::Test::HasFailure()) std::filesystem::remove_all(directory_);
 }
@@ -62,23 +67,40 @@ std::string World::SourceFile(const std::string& name) const {
   return absl::StrCat(directory_, "/source/", name);
 }
 
-void World::WriteShards(int shards, int records) {
-  shards_ = shards;
+void World::OpenShards(int shards) {
   for (int s = 0; s < shards; ++s) {
     const std::string shard = absl::StrCat("s", s);
-    const std::string path = SourceFile(shard);
+    shards_[shard] = {};
+    std::ofstream(SourceFile(shard + ".jsonl")).flush();
+  }
+}
+
+void World::Append(int records) {
+  for (auto& [shard, written] : shards_) {
     std::string text;
-    for (int n = 1; n <= records; ++n) {
+    for (int i = 0; i < records; ++i) {
+      const int n = ++written.records;
       const char* kind = n % 97 == 0 ? "bad" : n % 31 == 0 ? "flaky" : "good";
       const std::string record = absl::StrCat(shard, "-", n);
-      numbers_[shard][absl::StrCat(text.size())] = n;
+      numbers_[shard][absl::StrCat(written.bytes + text.size())] = n;
       records_.insert(record);
       if (n % 97 == 0) bad_.insert(record);
       absl::StrAppend(&text, "{\"n\": ", n, ", \"kind\": \"", kind, "\"}\n");
     }
-    std::ofstream(path + ".jsonl") << text;
-    std::ofstream(path + ".closed").flush();
+    written.bytes += text.size();
+    std::ofstream(SourceFile(shard + ".jsonl"), std::ios::app) << text;
   }
+}
+
+void World::CloseShards() {
+  feed_ = false;
+  for (const auto& entry : shards_) std::ofstream(SourceFile(entry.first + ".closed")).flush();
+}
+
+void World::WriteShards(int shards, int records) {
+  OpenShards(shards);
+  Append(records);
+  CloseShards();
 }
 
 void World::StartPostgres() {
@@ -88,28 +110,55 @@ void World::StartPostgres() {
   EXPECT_TRUE(created.ok() || absl::IsAlreadyExists(created)) << created;
 }
 
-void World::StartCoordinator(int i) {
+void World::AddStandby() {
+  standby_ = MakeStandby(*postgres_, directory_ + "/standby");
+  UseDatabase(ConnectionStringOfBoth(*postgres_, *standby_, "lowmark"));
+}
+
+void World::PromoteStandby() {
+  Promote(*standby_);
+  std::swap(postgres_, standby_);
+}
+
+// Loopback has 2^24 addresses: those of a process are its own, and a port is free
+// there, also after a restart.
+std::string World::Address(int i) {
+  const pid_t pid = getpid();
+  return absl::StrCat("127.", (pid >> 14) & 255, ".", (pid >> 6) & 255, ".", ((pid & 63) << 2) + i,
+                      ":17070");
+}
+
+std::string World::Target() const {
+  if (!options_.target.empty()) return options_.target;
+  std::string target = "ipv4:";
+  for (int i = 0; i < options_.coordinators; ++i) {
+    absl::StrAppend(&target, i == 0 ? "" : ",", Address(i));
+  }
+  return target;
+}
+
+void World::StartCoordinator(int i, const std::string& address) {
+  const std::string database =
+      database_.empty() ? postgres_->ConnectionString("lowmark") : database_;
   coordinators_[i] =
-      Start({COORDINATOR, "serve", "--database", postgres_->ConnectionString("lowmark"), "--listen",
-             absl::StrCat("unix:", directory_, "/c", i, ".sock"), "--http-listen", "127.0.0.1:0",
-             "--session-ttl", "3s"},
+      Start({COORDINATOR, "serve", "--database", database, "--listen", address, "--http-listen",
+             "127.0.0.1:0", "--session-ttl", absl::FormatDuration(options_.session_ttl),
+             "--connection-age", absl::FormatDuration(options_.connection_age)},
             absl::StrCat(directory_, "/coordinator-", i, ".log"));
 }
 
 void World::StartWorker(int i) {
-  workers_[i] =
-      Start({WORKER, "--coordinator", absl::StrCat("unix:", directory_, "/c0.sock"), "--stream",
-             "t", "--source", "file", "--source-path", directory_ + "/source", "--handler", "exec",
-             "--handler-command", absl::StrCat(HANDLER, " ", directory_), "--http-listen",
-             "127.0.0.1:0", "--grace", "20s", "--sync-interval", "1s"},
-            absl::StrCat(directory_, "/worker-", i, ".log"));
+  workers_[i] = Start({WORKER, "--coordinator", Target(), "--stream", "t", "--source", "file",
+                       "--source-path", directory_ + "/source", "--handler", "exec",
+                       "--handler-command", absl::StrCat(HANDLER, " ", directory_), "--http-listen",
+                       "127.0.0.1:0", "--grace", "20s", "--sync-interval", "1s"},
+                      absl::StrCat(directory_, "/worker-", i, ".log"));
 }
 
-void World::CreateStream() {
+void World::CreateStream(const std::string& stream) {
   auto created =
-      RunCommand({.argv = {CLI, "streams", "create", "t", "--coordinator",
-                           absl::StrCat("unix:", directory_, "/c0.sock"), "--set", "batch_size=20",
-                           "--set", "maximum_retry_attempts=2", "--set",
+      RunCommand({.argv = {CLI, "streams", "create", stream, "--coordinator", Target(), "--set",
+                           "batch_size=20", "--set", "maximum_retry_attempts=2", "--set",
                            "retry_backoff.initial=10ms", "--set", "retry_backoff.maximum=100ms"}},
                  kPatience);
   ASSERT_TRUE(created.ok()) << created.status();
@@ -120,6 +169,7 @@ bool World::Await(const std::function<bool()>& condition) {
   const absl::Time deadline = absl::Now() + kPatience;
   while (!condition()) {
     if (absl::Now() > deadline) return false;
+    if (feed_) Append(1);
     poll(nullptr, 0, /*timeout_ms=*/20);
   }
   return true;
@@ -133,10 +183,21 @@ bool World::AwaitLines(size_t lines) {
   return Await([&] { return ReadLedger().lines >= lines; });
 }
 
+bool World::Stop(ChildProcess& process) {
+  process.Signal(SIGTERM);
+  std::optional<ExitStatus> exit;
+  const bool ended = Await([&] {
+    exit = process.Wait(absl::ZeroDuration());
+    return exit.has_value();
+  });
+  EXPECT_TRUE(ended && exit->ok()) << (ended ? exit->ToString() : "does not stop");
+  return ended && exit->ok();
+}
+
 bool World::AwaitDone() {
   return Await([&] {
     auto done = postgres_->Query("lowmark", "SELECT count(*) FROM lowmark.shards WHERE done");
-    return done.ok() && absl::StripAsciiWhitespace(*done) == absl::StrCat(shards_);
+    return done.ok() && absl::StripAsciiWhitespace(*done) == absl::StrCat(shards_.size());
   });
 }
 
@@ -152,6 +213,25 @@ Ledger World::ReadLedger() const {
     if (outcome == "ok") ++ledger.processed[record];
   }
   return ledger;
+}
+
+void World::CheckLedger(int most_again) {
+  const Ledger ledger = ReadLedger();
+  const std::multiset<std::string> letters = DeadLetters();
+  EXPECT_EQ(std::set<std::string>(letters.begin(), letters.end()), bad_);
+  EXPECT_EQ(letters.size(), bad_.size()) << "a record was set aside twice";
+  int again = 0;
+  for (const std::string& record : records_) {
+    const auto found = ledger.processed.find(record);
+    const int times = found == ledger.processed.end() ? 0 : found->second;
+    EXPECT_EQ(times > 0, !bad_.contains(record)) << record;
+    again += std::max(0, times - 1);
+  }
+  EXPECT_LE(again, most_again);
+  for (const auto& [shard, numbers] : ledger.first_taken) {
+    EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end())) << shard << " out of order";
+  }
+  std::cout << again << " records of " << records_.size() << " were processed again\n";
 }
 
 std::multiset<std::string> World::DeadLetters() {
@@ -195,6 +275,20 @@ std::string World::Get(const std::string& part, const std::string& path) const {
 
 std::string World::Readyz(int coordinator) const {
   return Get(absl::StrCat("coordinator-", coordinator), "/readyz");
+}
+
+std::map<std::string, double> World::Metric(const std::string& part,
+                                            const std::string& name) const {
+  std::map<std::string, double> series;
+  const std::string text = Get(part, "/metrics");
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (!absl::ConsumePrefix(&line, name)) continue;
+    const size_t space = line.rfind(' ');
+    double value = 0;
+    if (space == absl::string_view::npos || !absl::SimpleAtod(line.substr(space), &value)) continue;
+    if (line[0] == '{' || line[0] == ' ') series[std::string(line.substr(0, space))] = value;
+  }
+  return series;
 }
 
 }  // namespace lowmark

@@ -27,24 +27,54 @@ struct Ledger {
   size_t lines = 0;
 };
 
+struct WorldOptions {
+  // Workers are given the addresses of so many coordinators, at most 4 ...
+  int coordinators = 1;
+  // ... unless this says where they are.
+  std::string target = {};
+  absl::Duration session_ttl = absl::Seconds(3);
+  absl::Duration connection_age = absl::Minutes(10);
+};
+
 class World {
  public:
-  World();
+  explicit World(WorldOptions options = {});
   ~World();
 
   std::string SourceFile(const std::string& name) const;
-  // Writes shards "s0".. of `records` records each, closed: every 97th is bad, every
-  // 31st of the others flaky.
+  // Opens shards "s0".. without records.
+  void OpenShards(int shards);
+  // Appends so many records to each shard: every 97th is bad, every 31st of the
+  // others flaky.
+  void Append(int records);
+  // Nothing follows what was appended.
+  void CloseShards();
+  // All three.
   void WriteShards(int shards, int records);
+  // Whether each look at what is waited for appends a record to each shard: a load
+  // that goes on.
+  void FeedWhileWaiting(bool feed) { feed_ = feed; }
 
   void StartPostgres();
-  // Starts coordinator `i`, on an address that stays its own.
-  void StartCoordinator(int i = 0);
+  // Makes a standby of postgres(); coordinators that are started from then on know both.
+  void AddStandby();
+  // In place of postgres(), which was killed: the standby is postgres() from then on.
+  void PromoteStandby();
+  // What coordinators that are started from then on connect to.
+  void UseDatabase(const std::string& connection) { database_ = connection; }
+  // HOST:PORT of coordinator `i`, which it keeps when it is started again.
+  static std::string Address(int i);
+  // Where gRPC finds the coordinators.
+  std::string Target() const;
+  // Starts coordinator `i` there, or at another address.
+  void StartCoordinator(int i = 0) { StartCoordinator(i, Address(i)); }
+  void StartCoordinator(int i, const std::string& address);
   void StartWorker(int i);
-  // The stream "t": batches of 20, two retries, short backoff.
-  void CreateStream();
+  // Batches of 20, two retries, short backoff. Workers process "t".
+  void CreateStream(const std::string& stream = "t");
 
   PostgresCluster& postgres() { return *postgres_; }
+  PostgresCluster& standby() { return *standby_; }
   std::unique_ptr<ChildProcess>& coordinator(int i = 0) { return coordinators_[i]; }
   std::unique_ptr<ChildProcess>& worker(int i) { return workers_[i]; }
   const std::string& directory() const { return directory_; }
@@ -53,10 +83,17 @@ class World {
   bool Await(const std::function<bool()>& condition);
   bool AwaitReady(int coordinator = 0);
   bool AwaitLines(size_t lines);
+  // Until so many lines more are in the ledger than now.
+  bool AwaitProgress(size_t lines) { return AwaitLines(ReadLedger().lines + lines); }
+  // Stops a process with SIGTERM; whether it ended in order.
+  bool Stop(ChildProcess& process);
   // Until every shard was read to its end.
   bool AwaitDone();
 
   Ledger ReadLedger() const;
+  // Expects that every record was processed or set aside, each the right one, for
+  // the first time in order, and at most `most_again` of them more than once.
+  void CheckLedger(int most_again);
   // "SHARD-N" of all records; of the bad ones; of those with a dead letter.
   const std::set<std::string>& records() const { return records_; }
   const std::set<std::string>& bad() const { return bad_; }
@@ -68,19 +105,30 @@ class World {
   // status code, a space, the body. Empty where it does not.
   std::string Get(const std::string& part, const std::string& path) const;
   std::string Readyz(int coordinator = 0) const;
+  // A part's series of that metric, by their labels as they are written.
+  std::map<std::string, double> Metric(const std::string& part, const std::string& name) const;
 
  private:
+  struct SourceShard {
+    int records = 0;
+    size_t bytes = 0;
+  };
+
   std::string HttpPort(const std::string& part) const;
 
+  const WorldOptions options_;
   std::string directory_;
   std::unique_ptr<PostgresCluster> postgres_;
+  std::unique_ptr<PostgresCluster> standby_;
+  std::string database_;
   std::map<int, std::unique_ptr<ChildProcess>> coordinators_;
   std::map<int, std::unique_ptr<ChildProcess>> workers_;
   std::set<std::string> records_;
   std::set<std::string> bad_;
   // By shard: the sequence number of each record.
   std::map<std::string, std::map<std::string, int>> numbers_;
-  int shards_ = 0;
+  std::map<std::string, SourceShard> shards_;
+  bool feed_ = false;
 };
 
 }  // namespace lowmark

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <set>
+#include <string>
 
 #include "service/core/error.h"
 
@@ -257,6 +259,24 @@ TEST(ConvertEnums, ComeBackTheSame) {
   }
 }
 
+TEST(ConvertDelivery, BatchIdsOfAnotherTimelineAreOthers) {
+  Delivery delivery;
+  delivery.batch_id = 5;
+  std::set<std::string> ids;
+  Shard shard;
+  for (const int64_t timeline : {0, 1, 2}) {
+    shard.epoch = NextEpoch(0, timeline);
+    v1::Delivery before;
+    v1::Delivery after;
+    ToProto(shard, delivery, &before);
+    shard.epoch = NextEpoch(shard.epoch, timeline);
+    ToProto(shard, delivery, &after);
+    EXPECT_EQ(before.batch_id(), after.batch_id()) << "another owner";
+    ids.insert(after.batch_id());
+  }
+  EXPECT_EQ(ids.size(), 3u);
+}
+
 TEST(ConvertDelivery, CarriesEverything) {
   Shard shard;
   shard.stream = "orders";
@@ -274,7 +294,7 @@ TEST(ConvertDelivery, CarriesEverything) {
   delivery.cause = Redelivery::kPartial;
   v1::Delivery proto;
   ToProto(shard, delivery, &proto);
-  EXPECT_EQ(proto.batch_id(), "orders/s-1/5");
+  EXPECT_EQ(proto.batch_id(), "orders/s-1/0.5");
   EXPECT_EQ(proto.delivery(), 6);
   EXPECT_EQ(proto.start().at_sequence(), "4");
   EXPECT_EQ(proto.end_sequence(), "10");

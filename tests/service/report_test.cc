@@ -80,6 +80,19 @@ TEST_F(ReportTest, RepeatedReportChangesNothingAndShowsThePresent) {
   EXPECT_FALSE(decision_.step.has_value());  // it is not counted twice
 }
 
+TEST_F(ReportTest, ALeaseFromBeforeAFailoverIsAskedFor) {
+  const auto asked = [this](int64_t timeline) {
+    const Report report = Make(Succeeded{"1", "4", 4, false});
+    EXPECT_TRUE(DecideReport(report, {shard_, policy_, etag_, timeline, now_}, 0, decision_).ok());
+    return decision_.answer.hand_over;
+  };
+  EXPECT_FALSE(asked(0));
+  EXPECT_TRUE(asked(1));
+  shard_ = Grant(Release(shard_, "w", shard_.epoch).value(), "w", 2, policy_, now_, 0)->shard;
+  EXPECT_FALSE(asked(2));
+  EXPECT_TRUE(asked(3));
+}
+
 TEST_F(ReportTest, StaleReportsAreRefusedByReason) {
   Report other_epoch = Make(Succeeded{"1", "4", 4, false});
   other_epoch.epoch += 1;

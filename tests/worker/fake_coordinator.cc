@@ -105,6 +105,11 @@ void FakeCoordinator::TakeAway(const std::string& shard) {
   if (granted.ok()) shards_[shard] = granted->shard;
 }
 
+void FakeCoordinator::Restore(const Shard& shard) {
+  MutexLock lock(mutex_);
+  shards_[shard.shard] = shard;
+}
+
 void FakeCoordinator::AskFor(const std::string& shard, bool in_report) {
   MutexLock lock(mutex_);
   (in_report ? asked_in_report_ : asked_in_heartbeat_).insert(shard);

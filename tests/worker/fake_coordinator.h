@@ -41,6 +41,8 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   void ExpireSessions();
   // The shard's lease is another worker's.
   void TakeAway(const std::string& shard);
+  // A failover loses what the shard has become since then.
+  void Restore(const Shard& shard);
   // Asks for the shard, with the next heartbeat or, `in_report`, the next report.
   void AskFor(const std::string& shard, bool in_report);
   // Asks for the source's shards.

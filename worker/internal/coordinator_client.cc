@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "service/core/error.h"
 #include "service/rpc/message_size.h"
 #include "service/rpc/status.h"
 
@@ -12,14 +13,15 @@ namespace lowmark {
 namespace {
 
 // Retries only what never reached a server or may be repeated; the call's
-// deadline bounds them, and the worker's own retries come after it.
+// deadline bounds them, and the worker's own retries come after it. A server that
+// is about to stop cancels what reaches it before its client has heard of that.
 constexpr char kServiceConfig[] = R"({
   "loadBalancingConfig": [{"round_robin": {}}],
   "methodConfig": [{
     "name": [{"service": "lowmark.v1.CoordinatorService"}],
     "retryPolicy": {
       "maxAttempts": 3, "initialBackoff": "0.1s", "maxBackoff": "1s",
-      "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]
+      "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]
     }
   }]
 })";
@@ -27,6 +29,10 @@ constexpr char kServiceConfig[] = R"({
 constexpr int kKeepaliveMs = 20000;
 constexpr int kKeepaliveTimeoutMs = 5000;
 constexpr int kReconnectMs = 5000;
+// Addresses are looked up when a connection ended, no more often than this. gRPC's
+// own 30 s are as long as a session lives: coordinators that were replaced one after
+// the other would not be found before it ended.
+constexpr int kLookUpMs = 1000;
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -34,6 +40,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMs);
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, kLookUpMs);
   // Connections are not shared with other channels of the process, whose cancelled
   // or stuck calls would be felt here.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -51,9 +58,17 @@ std::string GrpcTarget(const std::string& address) {
   return absl::StrCat("dns:///", address);
 }
 
+struct CoordinatorClient::Context : grpc::ClientContext {
+  void Cancel() {
+    cancelled = true;
+    TryCancel();
+  }
+  bool cancelled = false;  // by the caller, on the loop
+};
+
 struct CoordinatorClient::AnyCall {
   virtual ~AnyCall() = default;
-  std::shared_ptr<grpc::ClientContext> context = std::make_shared<grpc::ClientContext>();
+  std::shared_ptr<Context> context = std::make_shared<Context>();
 };
 
 template <typename Request, typename Response>
@@ -68,7 +83,7 @@ CoordinatorClient::CoordinatorClient(const std::string& address, EventLoop& loop
     : loop_(loop), stub_(v1::CoordinatorService::NewStub(MakeChannel(address))) {}
 
 CoordinatorClient::~CoordinatorClient() {
-  for (const auto& [key, call] : calls_) call->context->TryCancel();
+  for (const auto& [key, call] : calls_) call->context->Cancel();
   MutexLock lock(mutex_);
   while (unanswered_ > 0) changed_.Wait(mutex_);
 }
@@ -94,16 +109,23 @@ CoordinatorClient::Cancel CoordinatorClient::Run(const Request& request, absl::D
       if (call->status.ok()) {
         call->callback(std::move(call->response));
       } else {
-        call->callback(FromGrpc(call->status));
+        call->callback(ErrorOf(*call));
       }
     });
     MutexLock lock(mutex_);
     --unanswered_;
     changed_.NotifyAll();
   });
-  return [context = std::weak_ptr<grpc::ClientContext>(call->context)] {
-    if (const auto held = context.lock()) held->TryCancel();
+  return [context = std::weak_ptr<Context>(call->context)] {
+    if (const auto held = context.lock()) held->Cancel();
   };
+}
+
+template <typename Request, typename Response>
+absl::Status CoordinatorClient::ErrorOf(const Call<Request, Response>& call) {
+  absl::Status error = FromGrpc(call.status);
+  if (!absl::IsCancelled(error) || call.context->cancelled) return error;
+  return Unavailable(absl::StrCat("the coordinator stops: ", error.message()));
 }
 
 std::unique_ptr<CoordinatorClient::AnyCall> CoordinatorClient::Take(AnyCall* call) {

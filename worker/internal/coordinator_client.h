@@ -49,9 +49,15 @@ class CoordinatorClient {
                     Callback<v1::SyncShardsResponse> callback);
 
  private:
+  struct Context;
   struct AnyCall;
   template <typename Request, typename Response>
   struct Call;
+
+  // What went wrong. A call that its caller did not cancel, and that was cancelled
+  // nevertheless, met a coordinator that stops: UNAVAILABLE.
+  template <typename Request, typename Response>
+  static absl::Status ErrorOf(const Call<Request, Response>& call);
 
   template <typename Request, typename Response, typename Start>
   Cancel Run(const Request& request, absl::Duration timeout, Callback<Response> callback,

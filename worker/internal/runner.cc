@@ -79,6 +79,7 @@ void Runner::OpenSession() {
   worker_ = MakeWorkerId();
   session_open_ = false;
   proven_ = false;
+  ended_.clear();
   trust_->Revoke();
   metrics_.CountSession();
   log_.Info("opening a session", {{"stream", options_.stream}, {"worker", worker_}});
@@ -166,6 +167,8 @@ void Runner::OnLeases(SteadyTime sent, uint64_t session,
     }
   } else if (stopping_) {
     // Cancelled by BeginStop.
+  } else if (absl::IsCancelled(answer.status())) {
+    LeaseMore();
   } else if (Reason(answer.status()) == kSessionExpired) {
     session_open_ = true;
     OnSessionExpired();
@@ -193,6 +196,13 @@ void Runner::AddLease(const v1::Lease& proto) {
     if (found->second->epoch() >= proto.epoch()) return;
     found->second->Lose(kLeaseFenced);
   }
+  if (auto ended = ended_.find(proto.shard());
+      ended != ended_.end() && ended->second >= proto.epoch()) {
+    // An answer that was long on its way, or a failover that lost the lease's end. What
+    // was under way when it ended must not begin again under the same epoch.
+    GiveBack(proto);
+    return;
+  }
   auto lease = LeaseFromProto(proto);
   if (!lease.ok()) {
     log_.Error("lease not understood, giving the shard back",
@@ -209,7 +219,7 @@ void Runner::AddLease(const v1::Lease& proto) {
                              {"position", lease->delivery.delivery.start.ToString()}});
   auto run = std::make_shared<ShardRun>(
       context_, worker_, *std::move(lease),
-      ShardRun::Owner{[this](const std::string& shard) { OnShardEnded(shard); },
+      ShardRun::Owner{[this](const std::string& shard, bool lost) { OnShardEnded(shard, lost); },
                       [this] { OnReported(); }, [this] { OnSessionExpired(); }});
   shards_.emplace(proto.shard(), run);
   run->Start();
@@ -310,8 +320,13 @@ void Runner::ResumeAll() {
   for (const auto& run : Shards()) run->Resume();
 }
 
-void Runner::OnShardEnded(const std::string& shard) {
-  shards_.erase(shard);
+void Runner::OnShardEnded(const std::string& shard, bool lost) {
+  const auto ended = shards_.find(shard);
+  ended_[shard] = ended->second->epoch();
+  shards_.erase(ended);
+  // The call that waits says that the shard is held. Where a failover has made that
+  // true again, only another call makes the coordinator tell of it.
+  if (lost && cancel_lease_) cancel_lease_();
   LeaseMore();
   FinishIfDone();
 }

@@ -50,7 +50,7 @@ class Runner {
 
   void ResumeShard(const std::string& shard);
   void ResumeAll();
-  void OnShardEnded(const std::string& shard);
+  void OnShardEnded(const std::string& shard, bool lost);
   void LoseAll(const std::string& reason);
   // Loses them where the error says that their stream was deleted.
   void LoseAllOf(const absl::Status& error);
@@ -82,7 +82,8 @@ class Runner {
   bool proven_ = false;        // and that it has accepted a report under it
   absl::Duration ttl_ = absl::ZeroDuration();
   std::map<std::string, std::shared_ptr<ShardRun>> shards_;
-  int giving_back_ = 0;  // leases that are released without having been started
+  std::map<std::string, int64_t> ended_;  // by shard: the last epoch that ended here
+  int giving_back_ = 0;                   // leases that are released without having been started
 
   bool leasing_ = false;
   CoordinatorClient::Cancel cancel_lease_;

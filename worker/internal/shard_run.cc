@@ -73,7 +73,7 @@ void ShardRun::Lose(const std::string& reason) {
   if (phase_ == Phase::kEnded) return;
   context_.metrics.CountLeaseLost(reason);
   Say(LogLevel::kWarning, "lease lost", reason);
-  End();
+  End(/*lost=*/true);
 }
 
 void ShardRun::Resume() {
@@ -275,6 +275,12 @@ bool ShardRun::EndsLease(const absl::Status& error) {
     Lose(reason);
     return true;
   }
+  if (reason == kStaleDelivery) {
+    // A failover lost deliveries; under this epoch others would have their numbers.
+    Say(LogLevel::kWarning, "deliveries lost, giving the shard back", error.ToString());
+    Release();
+    return true;
+  }
   if (absl::IsAborted(error) || absl::IsNotFound(error) || absl::IsFailedPrecondition(error)) {
     Lose(reason);
     return true;
@@ -369,12 +375,12 @@ void ShardRun::TryRelease() {
       });
 }
 
-void ShardRun::End() {
+void ShardRun::End(bool lost) {
   phase_ = Phase::kEnded;
   context_.loop->Cancel(timer_);
   reading_->Stop();
   context_.handlers.Abandon(shard_);
-  owner_.ended(shard_);
+  owner_.ended(shard_, lost);
 }
 
 void ShardRun::Say(LogLevel level, const char* message, const std::string& detail) {

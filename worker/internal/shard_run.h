@@ -28,8 +28,9 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
  public:
   // How the owner learns of what matters beyond the shard.
   struct Owner {
-    // The lease has ended; called once, last of all, from inside a call.
-    std::function<void(const std::string& shard)> ended;
+    // The lease has ended; called once, last of all, from inside a call. `lost`: not by
+    // our own doing.
+    std::function<void(const std::string& shard, bool lost)> ended;
     // A report was accepted.
     std::function<void()> reported;
     // The coordinator says that the worker's session is over.
@@ -86,13 +87,13 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   void TryReport();
   void OnReportError(const absl::Status& error);
   void OnReportAnswer(const v1::ReportBatchResponse& answer);
-  // Whether a report's error means that the lease is over; ends it then.
+  // Whether a report's error means that the lease is over; ends it or gives it back.
   bool EndsLease(const absl::Status& error);
   void StartAnew(absl::Duration pause);
 
   void Release();
   void TryRelease();
-  void End();
+  void End(bool lost = false);
   // Logs what happened to this delivery.
   void Say(LogLevel level, const char* message, const std::string& detail);
   // Sets the one timer of the shard; what it was set for before is forgotten.
@@ -117,7 +118,7 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   v1::ReportBatchRequest report_;
   RetryPause call_pause_;  // for reports and releases
   ShardMeter meter_{std::chrono::steady_clock::now()};
-  int not_runs_ = 0;       // deliveries in a row whose handler could not run
+  int not_runs_ = 0;  // deliveries in a row whose handler could not run
   EventLoop::TimerId timer_ = 0;
 };
 

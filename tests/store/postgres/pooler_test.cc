@@ -1,11 +1,7 @@
 // PostgresStore by way of PgBouncer in transaction mode, where each transaction may
 // get another session of the server: against the contract, and what is its own.
-#include <unistd.h>
+#include "tests/support/pooler.h"
 
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <pqxx/pqxx>
 
 #include "tests/store/postgres/postgres_under_test.h"
@@ -14,63 +10,23 @@
 namespace lowmark {
 namespace {
 
-// PgBouncer before this process' server, reached through a unix socket. It ends
-// with the process.
-class Pooler {
- public:
-  Pooler() {
-    std::string path = "/tmp/lowmark-pooler-XXXXXX";
-    directory_ = mkdtemp(path.data());
-    std::ofstream(directory_ + "/users") << '"' << TestDatabase::kAppUser << "\" \"\"\n"
-                                         << "\"postgres\" \"\"\n";
-    std::ofstream(directory_ + "/pgbouncer.ini")
-        << "[databases]\n* = host=" << TestCluster().socket_directory() << " port=5432\n"
-        << "[pgbouncer]\nlisten_addr =\nlisten_port = 5432\nunix_socket_dir = " << directory_
-        << "\nauth_type = trust\nauth_file = " << directory_ << "/users\n"
-        << "pool_mode = transaction\ndefault_pool_size = 10\n";
-    ProcessOptions pgbouncer;
-    pgbouncer.argv = {"/usr/sbin/pgbouncer", directory_ + "/pgbouncer.ini"};
-    pgbouncer.out = Output::File(directory_ + "/log");
-    pgbouncer.err = Output::Stdout();
-    if (geteuid() == 0) {  // it does not run as root
-      const Account account = *FindAccount("postgres");
-      pgbouncer.user = account;
-      for (const char* file : {"", "/users", "/pgbouncer.ini"}) {
-        (void)chown((directory_ + file).c_str(), account.uid, account.gid);
-      }
-    }
-    auto started = ChildProcess::Start(pgbouncer);
-    EXPECT_TRUE(started.ok()) << started.status() << ": is the package pgbouncer installed?";
-    if (started.ok()) process_ = *std::move(started);
-  }
-  ~Pooler() {
-    process_.reset();
-    std::filesystem::remove_all(directory_);
-  }
+// Waits until it passes connections on; the last error where it does not.
+absl::Status AwaitReady(const Pooler& pooler, const PostgresOptions& options) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  absl::Status status;
+  do {
+    status = CheckDatabase(options);
+  } while (!status.ok() && pooler.started() && absl::Now() < deadline);
+  return status;
+}
 
-  const std::string& directory() const { return directory_; }
-
-  // Waits until it passes connections on; the last error where it does not.
-  absl::Status AwaitReady(const PostgresOptions& options) const {
-    const absl::Time deadline = absl::Now() + absl::Seconds(60);
-    absl::Status status;
-    do {
-      status = CheckDatabase(options);
-    } while (!status.ok() && process_ != nullptr && absl::Now() < deadline);
-    return status;
-  }
-
- private:
-  std::string directory_;
-  std::unique_ptr<ChildProcess> process_;
-};
-
+// It ends with the process.
 const std::string& ReadyPooler() {
   static const std::unique_ptr<Pooler> pooler = [] {
-    auto made = std::make_unique<Pooler>();
+    auto made = std::make_unique<Pooler>(TestCluster());
     const TestDatabase database;
     const absl::Status ready =
-        made->AwaitReady(PostgresUnderTest::Through(made->directory(), database.app_options()));
+        AwaitReady(*made, PostgresUnderTest::Through(made->directory(), database.app_options()));
     EXPECT_TRUE(ready.ok()) << ready;
     return made;
   }();
