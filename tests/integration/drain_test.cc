@@ -8,6 +8,7 @@
 #include "service/core/error.h"
 #include "store/memory/memory_store.h"
 #include "tests/integration/running_server.h"
+#include "tests/support/one_call.h"
 #include "worker/internal/coordinator_client.h"
 
 namespace lowmark {
@@ -21,11 +22,9 @@ class DrainTest : public testing::Test {
  protected:
   DrainTest() {
     EXPECT_TRUE(store_.CreateStream("s", Policy()).ok());
-    LeaseCall session;
-    session.stream = "s";
+    OneCall session;
     session.worker = "w";
-    session.session_ttl = absl::Hours(1);
-    EXPECT_TRUE(store_.LeaseShards(session).ok());
+    EXPECT_TRUE(LeaseOne(store_, session).ok());
     request_.set_stream("s");
     request_.set_worker("w");
     for (auto& server : servers_) Start(server, "127.0.0.1:0");

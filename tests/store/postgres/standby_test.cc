@@ -9,6 +9,7 @@
 #include <set>
 
 #include "tests/store/postgres/store_fixture.h"
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 namespace {
@@ -56,7 +57,7 @@ TEST_F(StandbyTest, WhatTheStandbyDoesNotHaveIsNotAcknowledged) {
   ASSERT_TRUE(standby_->Stop().ok());
   const std::function<absl::Status()> calls[] = {
       [&] { return Update(*store_, {Success(leases[0], 1, "10")})[0]; },
-      [&] { return store_->RenewSession("s", "w", absl::Minutes(10)).status(); }};
+      [&] { return RenewOne(*store_, "s", "w", absl::Minutes(10)).status(); }};
   for (const auto& call : calls) {
     absl::Status answer;
     std::atomic<bool> done = false;
