@@ -120,8 +120,9 @@ TEST_F(CaseTest, WhatIsNotThereHasLambdasDefaults) {
 }
 
 TEST_F(CaseTest, NamesFileCaseAndKey) {
-  EXPECT_THAT(Error("  policy: {batch_sice: 3}\n"),
-              StartsWith(path_ + ": some/case: policy.batch_sice: is unknown; known are batch_"));
+  EXPECT_THAT(
+      Error("  policy: {batch_sice: 3}\n"),
+      StartsWith(path_ + ": some/case: policy.batch_sice: is unknown; known are balance_by"));
 }
 
 TEST_F(CaseTest, TakesAnchorsAndMergeKeys) {
