@@ -32,8 +32,7 @@ class Heartbeats {
   // Renews the worker's session. `done` is called exactly once: from the executor,
   // or with UNAVAILABLE from here when that has too much to do. One that is
   // `cancelled` is not written.
-  void Beat(const std::string& stream, Renewal renewal, std::function<bool()> cancelled,
-            Done done);
+  void Beat(const std::string& stream, Renewal renewal, std::function<bool()> cancelled, Done done);
 
  private:
   struct Waiter {

@@ -256,8 +256,8 @@ class Store {
   // sessions of the stream that have expired (their shards become free), and leases
   // free shards: to each caller what ShareOut gives it of the census, by Grant.
   // Where a call is a sign of life and its worker holds more than call.held, those
-  // it holds (the last it got, at least as many as it lacks) are returned instead, unchanged. A worker whose
-  // call opened its session is answered at once, so it does not count as waiting.
+  // it holds (the last it got, at least as many as it lacks) are returned instead, unchanged. A
+  // worker whose call opened its session is answered at once, so it does not count as waiting.
   virtual absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) = 0;
   // Renews sessions, of different workers; writes one row for each. The workers are
   // proven by it. ABORTED SESSION_EXPIRED, in its place, for one that has ended or

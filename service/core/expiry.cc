@@ -13,8 +13,8 @@ ExpiryRules RulesFor(absl::Duration session_ttl, absl::Duration poll) {
   return rules;
 }
 
-ExpiryWatch NoteAnswer(const ExpiryWatch& watch, const ExpiryRules& rules,
-                       absl::Duration monotonic, std::optional<absl::Time> store_now) {
+ExpiryWatch NoteAnswer(const ExpiryWatch& watch, const ExpiryRules& rules, absl::Duration monotonic,
+                       std::optional<absl::Time> store_now) {
   ExpiryWatch next = watch;
   bool anew = !watch.reached || monotonic - watch.heard_at > rules.longest_silence;
   if (store_now) {

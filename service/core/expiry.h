@@ -39,8 +39,8 @@ struct ExpiryWatch {
 };
 
 // The store has answered a call; `store_now`, where the answer said it, is its clock.
-ExpiryWatch NoteAnswer(const ExpiryWatch& watch, const ExpiryRules& rules,
-                       absl::Duration monotonic, std::optional<absl::Time> store_now);
+ExpiryWatch NoteAnswer(const ExpiryWatch& watch, const ExpiryRules& rules, absl::Duration monotonic,
+                       std::optional<absl::Time> store_now);
 // The store was out of reach.
 ExpiryWatch NoteFailure(const ExpiryWatch& watch);
 

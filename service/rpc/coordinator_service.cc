@@ -158,19 +158,18 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(grpc::CallbackServer
                                                             v1::HeartbeatResponse* response) {
   if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  coordinator_.Heartbeat(request->stream(), ReadRenewal(*request),
-                         [context] { return context->IsCancelled(); },
-                         [this, reactor, response](absl::StatusOr<HeartbeatAnswer> answer) {
-                           if (answer.ok()) {
-                             ToProto(coordinator_.options().session_ttl,
-                                     response->mutable_session_ttl());
-                             for (const std::string& shard : answer->hand_over) {
-                               response->add_hand_over_shards(shard);
-                             }
-                             response->set_sync_shards(answer->elected);
-                           }
-                           reactor->Finish(ToGrpc(answer.status()));
-                         });
+  coordinator_.Heartbeat(
+      request->stream(), ReadRenewal(*request), [context] { return context->IsCancelled(); },
+      [this, reactor, response](absl::StatusOr<HeartbeatAnswer> answer) {
+        if (answer.ok()) {
+          ToProto(coordinator_.options().session_ttl, response->mutable_session_ttl());
+          for (const std::string& shard : answer->hand_over) {
+            response->add_hand_over_shards(shard);
+          }
+          response->set_sync_shards(answer->elected);
+        }
+        reactor->Finish(ToGrpc(answer.status()));
+      });
   return reactor;
 }
 

@@ -1,7 +1,5 @@
 #include "service/rpc/validate.h"
 
-#include <google/protobuf/util/field_mask_util.h>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -9,11 +7,11 @@
 #include <unordered_set>
 
 #include "absl/hash/hash.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
 #include "service/core/policy.h"
 #include "service/core/position.h"
+#include "service/rpc/checks.h"
 
 namespace lowmark {
 namespace {
@@ -24,53 +22,9 @@ constexpr int32_t kMostCapacity = 1000000;
 constexpr int kMostShards = 10000;
 constexpr int kMostLoads = 100000;
 constexpr int kMostParents = 100;
-constexpr int kMostPaths = 100;
-constexpr int32_t kLargestPage = 1000;
 constexpr size_t kLongestErrorType = 256;
 constexpr size_t kLongestErrorMessage = 8192;
-constexpr size_t kLongestReason = 1024;
 constexpr size_t kLongestKey = 64 << 10;
-constexpr size_t kLongestEtag = 128;
-
-// The first error of several checks.
-absl::Status First(std::initializer_list<absl::Status> checks) {
-  for (const absl::Status& check : checks) {
-    if (!check.ok()) return check;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckId(absl::string_view field, const std::string& id) {
-  if (IsToken(id)) return absl::OkStatus();
-  return InvalidField(field, id, "must match [A-Za-z0-9._:-]{1,128}");
-}
-
-absl::Status CheckRange(absl::string_view field, int64_t value, int64_t low, int64_t high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return InvalidField(field, value, absl::StrCat("must be ", low, "..", high));
-}
-
-absl::Status CheckPositive(absl::string_view field, int64_t value) {
-  return value >= 1 ? absl::OkStatus() : InvalidField(field, value, "must be at least 1");
-}
-
-// Text for people: no control characters but tab and newline.
-absl::Status CheckText(absl::string_view field, const std::string& text, size_t longest,
-                       bool lines) {
-  if (text.size() > longest) {
-    return InvalidField(field, text, absl::StrCat("must be at most ", longest, " bytes"));
-  }
-  const bool clean = std::all_of(text.begin(), text.end(), [&](char c) {
-    if (lines && (c == '\n' || c == '\t')) return true;
-    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
-  });
-  if (clean) return absl::OkStatus();
-  return InvalidField(field, text, "must not contain control characters");
-}
-
-absl::Status CheckEtag(const std::string& field, const std::string& etag) {
-  return CheckText(field, etag, kLongestEtag, /*lines=*/false);
-}
 
 // A sequence number of either order; which one, the shard's decision knows.
 absl::Status CheckSequence(absl::string_view field, const std::string& sequence) {
@@ -185,24 +139,6 @@ absl::Status CheckSetAside(const v1::ReportBatchRequest& request) {
                 CheckRecords("set_aside", set_aside.records(), set_aside.sequences())});
 }
 
-absl::Status CheckPage(int32_t size) { return CheckRange("page_size", size, 0, kLargestPage); }
-
-// Page tokens are the id that the page before ended with.
-absl::Status CheckPageToken(const std::string& token) {
-  return token.empty() ? absl::OkStatus() : CheckId("page_token", token);
-}
-
-// Whether `text` is a dead letter's id as it is written: no sign, no blanks.
-bool IsRowId(const std::string& text) {
-  int64_t id = 0;
-  return IsNumericSequence(text) && absl::SimpleAtoi(text, &id) && id >= 1;
-}
-
-absl::Status CheckNumericPageToken(const std::string& token) {
-  if (token.empty() || IsRowId(token)) return absl::OkStatus();
-  return InvalidField("page_token", token, "must be a next_page_token");
-}
-
 absl::Status CheckParents(const std::string& name, const v1::SourceShard& shard) {
   if (shard.parents_size() > kMostParents) {
     return InvalidField(absl::StrCat(name, ".parents"),
@@ -235,22 +171,6 @@ absl::Status CheckLoads(const google::protobuf::RepeatedPtrField<v1::ShardLoad>&
     if (load.has_load() && !(std::isfinite(load.load()) && load.load() >= 0)) {
       return InvalidField(absl::StrCat(name, ".load"), absl::StrCat(load.load()),
                           "must be a number, 0 or more");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckMask(const google::protobuf::FieldMask& mask) {
-  if (mask.paths().empty() || mask.paths_size() > kMostPaths) {
-    return InvalidField("update_mask", absl::StrCat(mask.paths_size(), " paths"),
-                        "must name 1..100 fields of config, or be \"*\"");
-  }
-  if (mask.paths_size() == 1 && mask.paths(0) == "*") return absl::OkStatus();
-  for (const std::string& path : mask.paths()) {
-    // The library takes an empty path for the message itself.
-    if (path.empty() ||
-        !google::protobuf::util::FieldMaskUtil::IsValidPath<v1::StreamConfig>(path)) {
-      return InvalidField("update_mask", path, "must name fields of config, or be \"*\"");
     }
   }
   return absl::OkStatus();
@@ -326,79 +246,6 @@ absl::Status Validate(const v1::SyncShardsRequest& request) {
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status Validate(const v1::CreateStreamRequest& request) {
-  if (auto s = CheckId("stream", request.stream()); !s.ok()) return s;
-  if (v1::Preset_IsValid(request.preset())) return absl::OkStatus();
-  return InvalidField("preset", request.preset(), "must be unset or LAMBDA (1)");
-}
-
-absl::Status Validate(const v1::GetStreamRequest& request) {
-  return CheckId("stream", request.stream());
-}
-
-absl::Status Validate(const v1::ListStreamsRequest& request) {
-  return First({CheckPage(request.page_size()), CheckPageToken(request.page_token())});
-}
-
-absl::Status Validate(const v1::UpdateStreamRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckEtag("etag", request.etag()),
-                CheckMask(request.update_mask())});
-}
-
-absl::Status Validate(const v1::DeleteStreamRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckEtag("etag", request.etag())});
-}
-
-absl::Status Validate(const v1::GetShardRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckId("shard", request.shard())});
-}
-
-absl::Status Validate(const v1::ListShardsRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckPage(request.page_size()),
-                CheckPageToken(request.page_token())});
-}
-
-absl::Status Validate(const v1::SeekShardRequest& request) {
-  if (auto s = First({CheckId("stream", request.stream()), CheckId("shard", request.shard()),
-                      CheckText("reason", request.reason(), kLongestReason, false)});
-      !s.ok()) {
-    return s;
-  }
-  if (request.reason().empty()) {
-    return InvalidField("reason", "", "must say why, for the audit: 1..1024 bytes");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Validate(const v1::ListWorkersRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckPage(request.page_size()),
-                CheckPageToken(request.page_token())});
-}
-
-absl::Status Validate(const v1::CordonWorkerRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
-}
-
-absl::Status Validate(const v1::UncordonWorkerRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
-}
-
-absl::Status Validate(const v1::DrainWorkerRequest& request) {
-  return First({CheckId("stream", request.stream()), CheckId("worker", request.worker())});
-}
-
-absl::Status Validate(const v1::GetDeadLetterRequest& request) {
-  if (auto s = CheckId("stream", request.stream()); !s.ok()) return s;
-  if (IsRowId(request.id())) return absl::OkStatus();
-  return InvalidField("id", request.id(), "must be a dead letter's id, a positive integer");
-}
-
-absl::Status Validate(const v1::ListDeadLettersRequest& request) {
-  return First({CheckId("stream", request.stream()),
-                request.shard().empty() ? absl::OkStatus() : CheckId("shard", request.shard()),
-                CheckPage(request.page_size()), CheckNumericPageToken(request.page_token())});
 }
 
 }  // namespace lowmark

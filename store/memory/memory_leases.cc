@@ -61,8 +61,7 @@ absl::StatusOr<LeaseAnswers> MemoryStore::LeaseShards(const LeaseRound& round) {
 }
 
 absl::StatusOr<LeaseGrant> MemoryStore::Answer(StreamData& data, const LeaseCall& call,
-                                               absl::Duration ttl, absl::Time now,
-                                               bool& complete) {
+                                               absl::Duration ttl, absl::Time now, bool& complete) {
   if (auto s = CheckText("worker", call.worker); !s.ok()) return s;
   LeaseGrant grant;
   grant.policy = data.stream.policy;
@@ -141,12 +140,11 @@ void MemoryStore::LeaseFree(StreamData& data, const LeaseRound& round,
     const std::string& worker = round.calls[share.call].worker;
     for (int64_t count = share.count; count > 0 && next != data.shards.end(); ++next) {
       if (!next->second.shard.leasable()) continue;
-      auto leased = LeaseTo(next->second.shard, worker, timeline_, grant.policy, now,
-                            options_.jitter());
+      auto leased =
+          LeaseTo(next->second.shard, worker, timeline_, grant.policy, now, options_.jitter());
       // CheckChange cannot refuse what the core grants, but it brings times to the
       // store's precision.
-      if (!leased.ok() ||
-          !CheckChange(next->second.shard, grant.policy, leased->change).ok()) {
+      if (!leased.ok() || !CheckChange(next->second.shard, grant.policy, leased->change).ok()) {
         continue;
       }
       Apply(data, next->second, leased->change);
@@ -275,8 +273,8 @@ absl::StatusOr<Holdings> MemoryStore::ListHeld(const std::string& stream,
     if (!IsHeldBy(record.shard, worker)) continue;
     const auto& loads = (*data)->sessions.at(worker).loads;
     auto load = loads.find(id);
-    held.shards.push_back({id, record.shard.epoch, record.leased_at,
-                           load == loads.end() ? 0 : load->second});
+    held.shards.push_back(
+        {id, record.shard.epoch, record.leased_at, load == loads.end() ? 0 : load->second});
   }
   return held;
 }

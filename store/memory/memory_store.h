@@ -54,8 +54,7 @@ class MemoryStore : public Store {
 
   absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) override;
   absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> RenewSessions(
-      const std::string& stream, const std::vector<Renewal>& renewals,
-      absl::Duration ttl) override;
+      const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) override;
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
   absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
@@ -126,8 +125,7 @@ class MemoryStore : public Store {
                                     absl::Time now, bool& complete) LOWMARK_REQUIRES(mutex_);
   bool EndExpiredSessions(StreamData& data, absl::Time now) LOWMARK_REQUIRES(mutex_);
   static Census TakeCensus(const StreamData& data, absl::Time now, int64_t& free);
-  static WorkerRecord RecordOf(const StreamData& data, const std::string& worker,
-                               absl::Time now);
+  static WorkerRecord RecordOf(const StreamData& data, const std::string& worker, absl::Time now);
   static bool IsElected(const StreamData& data, const std::string& worker, absl::Time now);
   void LeaseFree(StreamData& data, const LeaseRound& round, const std::vector<bool>& complete,
                  absl::Time now, LeaseAnswers& answers) LOWMARK_REQUIRES(mutex_);

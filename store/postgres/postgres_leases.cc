@@ -91,10 +91,10 @@ absl::StatusOr<LeaseAnswers> PostgresStore::LeaseShards(const LeaseRound& round)
       answers.grants.emplace_back(s);
     }
   }
-  for (auto step : {&PostgresStore::OpenSessions, &PostgresStore::ProbeStream,
-                    &PostgresStore::RepeatLeases, &PostgresStore::EndSessions,
-                    &PostgresStore::FreeShards, &PostgresStore::LeaseFree,
-                    &PostgresStore::Withdraw}) {
+  for (auto step :
+       {&PostgresStore::OpenSessions, &PostgresStore::ProbeStream, &PostgresStore::RepeatLeases,
+        &PostgresStore::EndSessions, &PostgresStore::FreeShards, &PostgresStore::LeaseFree,
+        &PostgresStore::Withdraw}) {
     if (auto s = (this->*step)(state); !s.ok()) return s;
   }
   answers.now = state.probe.now;
@@ -143,28 +143,26 @@ absl::Status PostgresStore::OpenSessions(Round& round) {
 
 absl::Status PostgresStore::ProbeStream(Round& round) {
   const std::string& stream = round.asked.stream;
-  return pool_->Run(
-      Mode::kStatement, [&](pqxx::transaction_base& transaction) -> absl::Status {
-        const auto recalled = RecallPolicy(stream);
-        const pqxx::result rows = transaction.exec_params(sql::kProbe, stream, recalled->etag);
-        if (rows.empty()) return StreamNotFound(stream);
-        const pqxx::row& row = rows[0];
-        auto known =
-            LearnPolicy(stream, row[1].as<std::string>(), row[2].as<std::string>(), recalled);
-        if (!known.ok()) return known.status();
-        round.known = *known;
-        round.probe = ReadProbe(row);
-        for (const auto& [worker, i] : round.open) {
-          LeaseGrant& grant = round.grant(i);
-          grant.policy = (*known)->policy;
-          grant.etag = (*known)->etag;
-          grant.elected = worker == round.probe.elected;
-        }
-        if (!round.opened.empty()) {
-          transaction.exec_params(sql::kPruneSessions, round.probe.stream_id);
-        }
-        return absl::OkStatus();
-      });
+  return pool_->Run(Mode::kStatement, [&](pqxx::transaction_base& transaction) -> absl::Status {
+    const auto recalled = RecallPolicy(stream);
+    const pqxx::result rows = transaction.exec_params(sql::kProbe, stream, recalled->etag);
+    if (rows.empty()) return StreamNotFound(stream);
+    const pqxx::row& row = rows[0];
+    auto known = LearnPolicy(stream, row[1].as<std::string>(), row[2].as<std::string>(), recalled);
+    if (!known.ok()) return known.status();
+    round.known = *known;
+    round.probe = ReadProbe(row);
+    for (const auto& [worker, i] : round.open) {
+      LeaseGrant& grant = round.grant(i);
+      grant.policy = (*known)->policy;
+      grant.etag = (*known)->etag;
+      grant.elected = worker == round.probe.elected;
+    }
+    if (!round.opened.empty()) {
+      transaction.exec_params(sql::kPruneSessions, round.probe.stream_id);
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::Status PostgresStore::RepeatLeases(Round& round) {
@@ -181,8 +179,8 @@ absl::Status PostgresStore::RepeatLeases(Round& round) {
     LeaseGrant& grant = round.grant(i);
     grant.leases.clear();
     for (const pqxx::row& row : rows) {
-      grant.leases.push_back(StandingLease(ReadShard(round.asked.stream, row),
-                                           round.known->policy, round.probe.now));
+      grant.leases.push_back(
+          StandingLease(ReadShard(round.asked.stream, row), round.known->policy, round.probe.now));
     }
     std::sort(grant.leases.begin(), grant.leases.end(),
               [](const auto& a, const auto& b) { return a.shard.shard < b.shard.shard; });
@@ -206,8 +204,8 @@ absl::Status PostgresStore::EndSessions(Round& round) {
 
 absl::Status PostgresStore::FreeShards(Round& round) {
   for (bool more = round.probe.any_ended; more;) {
-    const absl::Status status = pool_->Run(
-        Mode::kTransaction, [&](pqxx::transaction_base& transaction) -> absl::Status {
+    const absl::Status status =
+        pool_->Run(Mode::kTransaction, [&](pqxx::transaction_base& transaction) -> absl::Status {
           const pqxx::result rows =
               transaction.exec_params(sql::kLockEnded, round.probe.stream_id, kShardsAtOnce);
           more = !rows.empty();
@@ -293,8 +291,7 @@ absl::Status PostgresStore::TryLease(pqxx::transaction_base& transaction, Round&
     int64_t given = 0;
     for (; given < share.count && next + 1 < rows.size(); ++given, ++next) {
       WrittenShard written{ReadShard(round.asked.stream, rows[next]), {}};
-      auto lease =
-          LeaseTo(written.before, worker, stream.timeline, policy, stream.now, Jitter());
+      auto lease = LeaseTo(written.before, worker, stream.timeline, policy, stream.now, Jitter());
       if (!lease.ok()) return lease.status();
       written.change = std::move(lease->change);
       if (auto s = CheckChange(written.before, policy, written.change); !s.ok()) return s;
@@ -309,7 +306,8 @@ absl::Status PostgresStore::TryLease(pqxx::transaction_base& transaction, Round&
   // Fewer than were counted: others hold them locked, and will hint when they let go.
   if (leased.size() < static_cast<size_t>(std::min(due, kShardsAtOnce))) more = false;
   if (leased.empty()) return absl::OkStatus();
-  if (auto s = WriteShards(transaction, round.asked.stream, stream_id, policy, leased); !s.ok()) return s;
+  if (auto s = WriteShards(transaction, round.asked.stream, stream_id, policy, leased); !s.ok())
+    return s;
   transaction.exec_params(sql::kSetWanted, stream_id, workers.Finish(), wanted.Finish());
   return absl::OkStatus();
 }

@@ -149,9 +149,9 @@ absl::StatusOr<Census> PostgresStore::ReadCensus(const std::string& stream) {
         if (rows.empty()) return StreamNotFound(stream);
         auto read = ReadStream(rows[0]);
         if (!read.ok()) return read.status();
-        census = ReadFleet(transaction.exec_params(sql::kReadCensus, ToInt(rows[0][5])),
-                           read->policy)
-                     .census;
+        census =
+            ReadFleet(transaction.exec_params(sql::kReadCensus, ToInt(rows[0][5])), read->policy)
+                .census;
         return absl::OkStatus();
       });
   if (!status.ok()) return status;

@@ -65,8 +65,7 @@ class PostgresStore : public Store {
 
   absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) override;
   absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> RenewSessions(
-      const std::string& stream, const std::vector<Renewal>& renewals,
-      absl::Duration ttl) override;
+      const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) override;
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
   absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;

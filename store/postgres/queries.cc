@@ -165,7 +165,7 @@ WHERE stream_id = $1 AND gone AND ended_at < clock_timestamp() - interval '1 day
 
 // A session that would live far longer than its TTL is one from before the clock
 // was set back: it has expired as well.
-#define HAS_EXPIRED                                         \
+#define HAS_EXPIRED                                            \
   "w.ended_at IS NULL AND (w.expires_at <= clock_timestamp() " \
   "OR w.expires_at > clock_timestamp() + 2 * w.ttl)"
 
@@ -219,8 +219,8 @@ SELECT NULL, $1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, )sql" TIMELINE R"sql(
 FROM (SELECT count(*) FROM locked) AS after_all_locks)sql";
 
 // The workers' rows of a statement, locked by id.
-#define LOCKED_WORKERS                                                          \
-  "locked AS MATERIALIZED (SELECT w.worker FROM lowmark.workers w "             \
+#define LOCKED_WORKERS                                                        \
+  "locked AS MATERIALIZED (SELECT w.worker FROM lowmark.workers w "           \
   "WHERE w.stream_id = $1 AND w.worker = ANY ($2::text[]) ORDER BY w.worker " \
   "FOR NO KEY UPDATE)"
 
@@ -302,7 +302,8 @@ WITH locked AS MATERIALIZED (
   WHERE v.loads IS NOT NULL GROUP BY w.worker
 ), renewed AS (
   UPDATE lowmark.workers w
-  SET ttl = )sql" MICROSECONDS("$3") ", expires_at = clock_timestamp() + " MICROSECONDS("$3") R"sql(,
+  SET ttl = )sql" MICROSECONDS("$3") ", expires_at = clock_timestamp() + " MICROSECONDS(
+    "$3") R"sql(,
       proven = w.proven OR w.held > 0, load = coalesce(m.load, w.load),
       shard_loads = coalesce(m.loads, w.shard_loads)
   FROM locked LEFT JOIN measured m USING (worker)
@@ -373,38 +374,5 @@ ORDER BY id LIMIT $3)sql";
 
 // By the primary key, oldest first; what another coordinator prunes is passed over.
 const char kPruneEvents[] = "SELECT lowmark.prune_events($1, make_interval(secs => $2), $3)";
-
-// --- The database itself -------------------------------------------------------------
-
-const char kCheckWritable[] =
-    "SELECT current_setting('transaction_read_only') = 'off', max(version) "
-    "FROM lowmark.schema_migrations";
-
-const char kReadSettings[] = R"sql(
-SELECT current_setting('fsync'), current_setting('full_page_writes'),
-  current_setting('synchronous_commit'), current_setting('server_encoding'),
-  current_setting('server_version_num')::integer, current_setting('transaction_read_only'))sql";
-
-const char kHasMigrations[] = "SELECT to_regclass('lowmark.schema_migrations') IS NOT NULL";
-
-const char kSelectMigrations[] =
-    "SELECT version, checksum FROM lowmark.schema_migrations ORDER BY version";
-
-// The number is "lowmark" read as base 36; it is this program's alone.
-const char kLockMigrations[] = "SELECT pg_advisory_xact_lock(47218405376)";
-
-const char kCreateMigrations[] = R"sql(
-CREATE SCHEMA IF NOT EXISTS lowmark;
-CREATE TABLE IF NOT EXISTS lowmark.schema_migrations (
-  version integer PRIMARY KEY,
-  name text NOT NULL,
-  checksum text NOT NULL,
-  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-))sql";
-
-const char kInsertMigration[] =
-    "INSERT INTO lowmark.schema_migrations (version, name, checksum) VALUES ($1, $2, $3)";
-
-const char kChecksum[] = "SELECT encode(sha256(convert_to($1, 'UTF8')), 'hex')";
 
 }  // namespace lowmark::sql

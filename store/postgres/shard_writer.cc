@@ -267,8 +267,8 @@ bool Counts(const Shard& shard) { return !shard.owner.empty() && !shard.state.do
 
 // Keeps workers.held right, and loads: the last rows to be locked, by id. What a
 // worker that has ended is leased is refused.
-absl::Status WriteHeld(pqxx::transaction_base& transaction, int64_t stream_id,
-                       const Policy& policy, const std::vector<WrittenShard>& shards) {
+absl::Status WriteHeld(pqxx::transaction_base& transaction, int64_t stream_id, const Policy& policy,
+                       const std::vector<WrittenShard>& shards) {
   std::map<std::string, int64_t> changes;
   OwnerRows taken, given;
   for (const WrittenShard& written : shards) {

@@ -338,7 +338,7 @@ TEST_F(CoordinatorTest, ItsEndAnswersAllThatWasSubmitted) {
   coordinator_->LeaseShard(
       "s", Call("w", /*held=*/1), [] { return false; }, leases.Sink());
   coordinator_->Heartbeat(
-        "s", Renewal{"w"}, [] { return false; }, heartbeats.Sink());
+      "s", Renewal{"w"}, [] { return false; }, heartbeats.Sink());
   coordinator_.reset();
   EXPECT_EQ(reports.size(), 1u);
   EXPECT_TRUE(reports.All()[0].ok());

@@ -21,8 +21,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 // Looks all the time, and leaves a worker that was not told alone.
-constexpr HandoverOptions kPatient = {absl::Milliseconds(1), absl::Hours(1),
-                                      absl::ZeroDuration()};
+constexpr HandoverOptions kPatient = {absl::Milliseconds(1), absl::Hours(1), absl::ZeroDuration()};
 
 class HandoversTest : public testing::Test {
  protected:

@@ -1,7 +1,8 @@
 #include "tests/store/store_contract.h"
-#include "tests/support/one_call.h"
 
 #include <utility>
+
+#include "tests/support/one_call.h"
 
 namespace lowmark {
 
@@ -28,7 +29,7 @@ void StoreContract::AddShards(const std::vector<std::string>& shards, const std:
 }
 
 OneCall StoreContract::Call(const std::string& worker, int32_t max_leases, int32_t held,
-                              const std::string& stream) {
+                            const std::string& stream) {
   OneCall call;
   call.stream = stream;
   call.worker = worker;

@@ -63,7 +63,7 @@ class StoreContract : public testing::TestWithParam<MakeStore> {
   void AddShards(const std::vector<std::string>& shards, const std::string& stream = "s");
 
   static OneCall Call(const std::string& worker, int32_t max_leases, int32_t held = 0,
-                        const std::string& stream = "s");
+                      const std::string& stream = "s");
   // Leases at least one shard.
   LeaseGrant MustLease(const std::string& worker, int32_t max_leases, int32_t held = 0);
   Shard MustGet(const std::string& shard, const std::string& stream = "s");

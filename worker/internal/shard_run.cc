@@ -89,11 +89,7 @@ void ShardRun::TakeDelivery(WorkerDelivery delivery) {
   not_before_ = SteadyDeadline(current_.delivery.delay);
   reading_->MoveTo(current_.delivery.start);
   phase_ = Phase::kAssembling;
-  if (hand_over_) {
-    Release();
-  } else {
-    Assemble();
-  }
+  hand_over_ ? Release() : Assemble();
 }
 
 void ShardRun::Assemble() {
@@ -289,10 +285,7 @@ bool ShardRun::EndsLease(const absl::Status& error) {
 }
 
 void ShardRun::StartAnew(absl::Duration pause) {
-  if (hand_over_) {
-    Release();
-    return;
-  }
+  if (hand_over_) return Release();
   current_.delivery.delay = pause;
   // Nothing that was read is trusted.
   batch_.clear();
@@ -314,15 +307,13 @@ void ShardRun::OnReportAnswer(const v1::ReportBatchResponse& answer) {
   owner_.reported();
   if (!answer.has_next()) {
     Say(LogLevel::kInfo, "shard is at its end", "");
-    End();
-    return;
+    return End();
   }
   auto next = DeliveryFromProto(answer.next(), policy_.sequence_order);
   if (!next.ok()) {
     Say(LogLevel::kError, "delivery not understood, giving the shard back",
         next.status().ToString());
-    Release();
-    return;
+    return Release();
   }
   if (answer.hand_over() && !hand_over_) {
     context_.metrics.CountHandoff();

@@ -2,8 +2,8 @@
 #include <pqxx/pqxx>
 
 #include "tests/store/postgres/store_fixture.h"
-#include "tests/support/postgres_proxy.h"
 #include "tests/support/one_call.h"
+#include "tests/support/postgres_proxy.h"
 
 namespace lowmark {
 namespace {

@@ -16,8 +16,8 @@
 #include "absl/time/clock.h"
 #include "service/core/error.h"
 #include "store/postgres/postgres_store.h"
-#include "tests/support/test_database.h"
 #include "tests/support/one_call.h"
+#include "tests/support/test_database.h"
 
 namespace lowmark {
 
