@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <optional>
 
 namespace lowmark {
@@ -13,7 +14,7 @@ using std::chrono::seconds;
 const SteadyTime kStart = SteadyTime() + std::chrono::hours(1);
 
 // Adds `amount` every 100 ms from `from` to `to` seconds after the start.
-void Run(LoadMeter& meter, double amount, int from, int to) {
+void Feed(LoadMeter& meter, double amount, int from, int to) {
   for (int ms = from * 1000; ms < to * 1000; ms += 100) {
     meter.Add(amount, kStart + milliseconds(ms));
   }
@@ -21,22 +22,22 @@ void Run(LoadMeter& meter, double amount, int from, int to) {
 
 TEST(LoadMeter, KnowsNothingAtFirst) {
   LoadMeter meter(kStart);
-  Run(meter, 10, 0, 4);
+  Feed(meter, 10, 0, 4);
   EXPECT_EQ(meter.Rate(kStart + milliseconds(4999)), std::nullopt);
   EXPECT_NE(meter.Rate(kStart + seconds(5)), std::nullopt);
 }
 
 TEST(LoadMeter, ASteadyRateIsRightFromTheStart) {
   LoadMeter meter(kStart);
-  Run(meter, 10, 0, 6);
+  Feed(meter, 10, 0, 6);
   EXPECT_NEAR(*meter.Rate(kStart + seconds(6)), 100, 2);
-  Run(meter, 10, 6, 300);
+  Feed(meter, 10, 6, 300);
   EXPECT_NEAR(*meter.Rate(kStart + seconds(300)), 100, 1);
 }
 
 TEST(LoadMeter, ForgetsWhatIsOver) {
   LoadMeter meter(kStart);
-  Run(meter, 10, 0, 100);
+  Feed(meter, 10, 0, 100);
   EXPECT_NEAR(*meter.Rate(kStart + seconds(130)), 100 / 2.718, 2);
   EXPECT_LT(*meter.Rate(kStart + seconds(400)), 0.1);
 }
