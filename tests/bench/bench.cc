@@ -1,26 +1,20 @@
 // lowmark-bench: how many durable reports a second a coordinator takes, beside
 // what gRPC and PostgreSQL do on their own on the same machine in the same
 // minutes. docs/benchmarks.md says what the figures mean.
-#include <sys/utsname.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iostream>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "service/dev/postgres_cluster.h"
 #include "service/process/deadlock_detection.h"
 #include "tests/bench/cpu.h"
 #include "tests/bench/load.h"
+#include "tests/bench/machine.h"
 #include "tests/bench/pgbench.h"
 #include "tests/bench/reports.h"
 #include "tests/bench/results.h"
@@ -31,7 +25,6 @@ namespace {
 
 constexpr char kDatabase[] = "lowmark";
 constexpr char kStream[] = "bench";
-constexpr long kTmpfs = 0x01021994;
 
 struct Options {
   int rounds = 5;
@@ -44,22 +37,6 @@ struct Options {
   std::string coordinator = LOWMARK_COORDINATOR;
   std::string empty_server = LOWMARK_BENCH_EMPTY;
 };
-
-// "AMD EPYC", as the kernel names it.
-std::string Processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  }
-  return "unknown processor";
-}
-
-std::string Machine() {
-  utsname name{};
-  uname(&name);
-  return absl::StrFormat("%d cores, %s, Linux %s", std::thread::hardware_concurrency(), Processor(),
-                         name.release);
-}
 
 // Everything that is measured, and what it is measured with.
 class Bench {
@@ -106,33 +83,20 @@ absl::StatusOr<Results> Bench::Run() {
 }
 
 absl::Status Bench::StartPostgres() {
-  struct statfs filesystem {};
-  if (statfs(options_.directory.c_str(), &filesystem) != 0 || filesystem.f_type == kTmpfs) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_.directory,
-                     " is in memory or does not exist, and nothing there is durable: choose a "
-                     "directory on a disk (--directory)"));
-  }
-  // Where PostgresCluster makes its temporary directory.
-  setenv("TMPDIR", options_.directory.c_str(), 1);
-  PostgresClusterOptions postgres;
-  postgres.fsync = true;
-  auto cluster = PostgresCluster::Create(postgres);
+  auto cluster = StartDurablePostgres(options_.directory, {});
   if (!cluster.ok()) return cluster.status();
   cluster_ = *std::move(cluster);
-  if (auto s = cluster_->Start(); !s.ok()) return s;
-  auto settings = cluster_->Query(
-      "postgres",
-      "SELECT current_setting('server_version') || ', fsync ' || current_setting('fsync') || "
-      "', synchronous_commit ' || current_setting('synchronous_commit')");
-  if (!settings.ok()) return settings.status();
-  results_.postgresql = absl::StrCat("PostgreSQL ", *settings);
+  auto described = DescribePostgres(*cluster_);
+  if (!described.ok()) return described.status();
+  results_.postgresql = *described;
   return cluster_->CreateDatabase(kDatabase);
 }
 
 absl::Status Bench::StartServers() {
-  auto coordinator = StartCoordinator(options_.coordinator, cluster_->ConnectionString(kDatabase),
-                                      cluster_->socket_directory());
+  // The benchmark's one worker sends no heartbeats.
+  auto coordinator =
+      StartCoordinator(options_.coordinator, cluster_->ConnectionString(kDatabase),
+                       cluster_->socket_directory() + "/coordinator.log", {"--session-ttl", "1h"});
   if (!coordinator.ok()) return coordinator.status();
   coordinator_ = *std::move(coordinator);
   auto empty = StartEmptyServer(options_.empty_server);

@@ -58,4 +58,12 @@ absl::Duration CpuTimeOfChildren(pid_t parent) {
   return total;
 }
 
+int64_t ResidentBytes(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/statm"));
+  int64_t size = 0;
+  int64_t resident = 0;
+  file >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
 }  // namespace lowmark

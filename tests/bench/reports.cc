@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "empty.grpc.pb.h"
-#include "lowmark/v1/admin.grpc.pb.h"
 #include "lowmark/v1/coordinator.grpc.pb.h"
 #include "service/rpc/status.h"
+#include "tests/bench/streams.h"
 
 namespace lowmark {
 namespace {
@@ -90,46 +90,6 @@ class EmptySlot final : public Slot {
   std::unique_ptr<grpc::ClientAsyncResponseReader<bench::NothingResponse>> call_;
 };
 
-absl::Status CreateStream(const std::shared_ptr<grpc::Channel>& channel,
-                          const std::string& stream) {
-  grpc::ClientContext context;
-  SetDeadline(context);
-  v1::CreateStreamRequest request;
-  request.set_stream(stream);
-  v1::CreateStreamResponse response;
-  return FromGrpc(v1::AdminService::Stub(channel).CreateStream(&context, request, &response));
-}
-
-// Waits for leases no longer than `patience`; none is no error.
-absl::StatusOr<v1::LeaseShardResponse> Lease(v1::CoordinatorService::Stub& stub,
-                                             const std::string& stream, const std::string& worker,
-                                             size_t held, absl::Duration patience) {
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + patience));
-  v1::LeaseShardRequest request;
-  request.set_stream(stream);
-  request.set_worker(worker);
-  request.set_max_leases(1000);
-  request.set_held_leases(static_cast<int32_t>(held));
-  v1::LeaseShardResponse response;
-  if (auto s = FromGrpc(stub.LeaseShard(&context, request, &response)); !s.ok()) return s;
-  return response;
-}
-
-absl::Status AddShards(v1::CoordinatorService::Stub& stub, const std::string& stream,
-                       const std::string& worker, int shards) {
-  grpc::ClientContext context;
-  SetDeadline(context);
-  v1::SyncShardsRequest request;
-  request.set_stream(stream);
-  request.set_worker(worker);
-  for (int i = 0; i < shards; ++i) {
-    request.add_shards()->set_shard(absl::StrCat(ReportBench::kFirstShard + i));
-  }
-  v1::SyncShardsResponse response;
-  return FromGrpc(stub.SyncShards(&context, request, &response));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ReportBench>> ReportBench::Create(const Channels& channels,
@@ -139,13 +99,15 @@ absl::StatusOr<std::unique_ptr<ReportBench>> ReportBench::Create(const Channels&
   bench->stream_ = stream;
   bench->worker_ = "bench-1";
   if (auto s = CreateStream(channels.Get(0), stream); !s.ok()) return s;
-  v1::CoordinatorService::Stub stub(channels.Get(0));
   // The first call opens the worker's session, without which it may list nothing.
-  auto opened = Lease(stub, stream, bench->worker_, 0, absl::Milliseconds(500));
+  auto opened = Lease(channels.Get(0), stream, bench->worker_, 0, absl::Milliseconds(500));
   if (!opened.ok()) return opened.status();
-  if (auto s = AddShards(stub, stream, bench->worker_, shards); !s.ok()) return s;
+  std::vector<std::string> names;
+  for (int i = 0; i < shards; ++i) names.push_back(absl::StrCat(kFirstShard + i));
+  if (auto s = AddShards(channels.Get(0), stream, bench->worker_, names); !s.ok()) return s;
   while (bench->shards_.size() < static_cast<size_t>(shards)) {
-    auto leased = Lease(stub, stream, bench->worker_, bench->shards_.size(), absl::Seconds(10));
+    auto leased =
+        Lease(channels.Get(0), stream, bench->worker_, bench->shards_.size(), absl::Seconds(10));
     if (!leased.ok()) return leased.status();
     if (leased->leases().empty()) {
       return absl::InternalError(absl::StrCat("only ", bench->shards_.size(), " of ", shards,

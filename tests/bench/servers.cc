@@ -2,12 +2,15 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -58,13 +61,12 @@ absl::StatusOr<std::string> Get(const std::string& url) {
 
 absl::StatusOr<ServerProcess> StartCoordinator(const std::string& program,
                                                const std::string& connection,
-                                               const std::string& directory) {
-  const std::string log = directory + "/coordinator.log";
+                                               const std::string& log,
+                                               const std::vector<std::string>& arguments) {
   ProcessOptions options;
-  options.argv = {program, "serve", "--database", connection, "--listen", "127.0.0.1:0",
-                  "--http-listen", "127.0.0.1:0",
-                  // The benchmark's one worker sends no heartbeats.
-                  "--session-ttl", "1h", "--log-format", "json"};
+  options.argv = {program,       "serve",         "--database",  connection,     "--listen",
+                  "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--log-format", "json"};
+  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
   options.out = Output::File(log);
   options.err = Output::Stdout();
   auto process = ChildProcess::Start(options);
@@ -111,6 +113,26 @@ absl::StatusOr<Commits> ReadCommits(const std::string& http_address) {
     }
   }
   return commits;
+}
+
+absl::StatusOr<double> SumMetric(const std::string& http_address, const std::string& name,
+                                 const std::vector<std::string>& labels) {
+  auto text = Get(absl::StrCat("http://", http_address, "/metrics"));
+  if (!text.ok()) return text.status();
+  double sum = 0;
+  const std::vector<std::string> lines = absl::StrSplit(*text, '\n');
+  for (const std::string& line : lines) {
+    if (line.rfind(name, 0) != 0) continue;
+    const std::pair<std::string, std::string> sample = absl::StrSplit(line, ' ');
+    const std::string series = sample.first.substr(name.size());
+    if (!series.empty() && series[0] != '{') continue;
+    const bool wanted = std::all_of(labels.begin(), labels.end(), [&](const std::string& label) {
+      return absl::StrContains(series, label);
+    });
+    double value = 0;
+    if (wanted && absl::SimpleAtod(sample.second, &value)) sum += value;
+  }
+  return sum;
 }
 
 }  // namespace lowmark

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "service/dev/child_process.h"
@@ -16,10 +17,12 @@ struct ServerProcess {
   std::string http_address;  // of /metrics; empty where there is none
 };
 
-// `program` is lowmark-coordinator; its log is written below `directory`.
+// `program` is lowmark-coordinator, `log` a file of its own that it writes its log
+// to, and `arguments` what it is told beside where to listen.
 absl::StatusOr<ServerProcess> StartCoordinator(const std::string& program,
                                                const std::string& connection,
-                                               const std::string& directory);
+                                               const std::string& log,
+                                               const std::vector<std::string>& arguments);
 // `program` is lowmark-bench-empty.
 absl::StatusOr<ServerProcess> StartEmptyServer(const std::string& program);
 
@@ -29,6 +32,11 @@ struct Commits {
   double updates = 0;
 };
 absl::StatusOr<Commits> ReadCommits(const std::string& http_address);
+
+// The sum over what /metrics has of that name, of the series with all `labels`,
+// which look like `stream="orders"`; 0 where there is none.
+absl::StatusOr<double> SumMetric(const std::string& http_address, const std::string& name,
+                                 const std::vector<std::string>& labels);
 
 }  // namespace lowmark
 
