@@ -49,7 +49,7 @@ bool IsLive(const pqxx::row& row) { return !ToBool(row[7]) && ToBool(row[10]); }
 // A row of kSelectWorkers or kChangeWorker.
 WorkerRecord ReadWorkerNow(const pqxx::row& row) {
   WorkerRecord record = ReadWorker(row);
-  record.now = ToTime(row[11]);
+  record.now = ToTime(row[12]);
   return record;
 }
 

@@ -28,11 +28,13 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// The field `key` of the first log line that has it; empty where none has.
-std::string LoggedField(const std::string& log, const char* key) {
+// The field `key` of the first log line with this message, or with any, that has it;
+// empty where none has.
+std::string LoggedField(const std::string& log, const char* key, const char* message = "") {
   for (const auto line : absl::StrSplit(log, '\n')) {
     const auto json = nlohmann::json::parse(line.begin(), line.end(), nullptr,
                                             /*allow_exceptions=*/false);
+    if (*message != 0 && (!json.is_object() || json.value("message", "") != message)) continue;
     if (json.is_object() && json.contains(key)) return json[key].get<std::string>();
   }
   return "";
@@ -75,7 +77,7 @@ absl::StatusOr<ServerProcess> StartCoordinator(const std::string& program,
   server.process = *std::move(process);
   const SteadyTime deadline = SteadyDeadline(kStartTimeout);
   // It says where it listens once it can be used.
-  while ((server.address = LoggedField(ReadFile(log), "grpc")).empty()) {
+  while ((server.address = LoggedField(ReadFile(log), "grpc", "ready")).empty()) {
     if (server.process->Wait(absl::Milliseconds(20)) ||
         std::chrono::steady_clock::now() > deadline) {
       return absl::UnavailableError(absl::StrCat(program, " does not serve: ", ReadFile(log)));

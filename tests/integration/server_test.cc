@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -19,6 +20,7 @@
 #include "tests/integration/health.h"
 #include "tests/integration/raw_call.h"
 #include "tests/integration/running_server.h"
+#include "tests/service/answers.h"
 
 namespace lowmark {
 namespace {
@@ -203,6 +205,11 @@ TEST_F(ServerTest, ShutdownAnswersLongPolls) {
   std::thread waiting([&] {
     answer = Call(&Stub::LeaseShard, server_.workers(), request, &response, absl::Minutes(5));
   });
+  EXPECT_TRUE(Eventually([&] {
+    const auto census = server_.coordinator().store().ReadCensus("orders");
+    return std::any_of(census->workers.begin(), census->workers.end(),
+                       [](const WorkerLoad& w) { return w.worker == "v" && w.wanted > 0; });
+  }));
   server_.coordinator().Drain();
   waiting.join();
   EXPECT_EQ(answer, absl::OkStatus());
