@@ -20,6 +20,7 @@ struct Quota {
 // Who gets one more: first those that would lose a shard otherwise, so that
 // nothing moves without need; then the largest remainder; then census' order.
 bool GetsMoreBefore(const Quota& a, const Quota& b) {
+  if (a.keeps != b.keeps) return a.keeps;
   if (a.remainder != b.remainder) return a.remainder > b.remainder;
   return a.index < b.index;
 }
