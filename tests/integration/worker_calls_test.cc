@@ -286,9 +286,14 @@ TEST_P(WorkerCalls, DeadLettersKeepTheDataOfTheLargestBatch) {
   ASSERT_EQ(Call(&Workers::ReportBatch, server_.workers(), report, &answer, absl::Minutes(4)),
             absl::OkStatus());
   EXPECT_EQ(answer.discarded_records(), 16);
+  v1::ListDeadLettersRequest list;
+  list.set_stream("s");
+  v1::ListDeadLettersResponse letters;
+  ASSERT_TRUE(Call(&Admin::ListDeadLetters, server_.admin(), list, &letters).ok());
+  ASSERT_EQ(letters.dead_letters_size(), 1);
   v1::GetDeadLetterRequest get;
   get.set_stream("s");
-  get.set_id("1");
+  get.set_id(letters.dead_letters(0).id());
   v1::GetDeadLetterResponse got;
   ASSERT_EQ(Call(&Admin::GetDeadLetter, server_.admin(), get, &got, absl::Minutes(4)),
             absl::OkStatus());
