@@ -23,12 +23,16 @@ std::string Reason(const grpc::Status& status) {
 }
 
 // What to do about an error of Lowmark's.
-std::string Advice(const std::string& reason) {
+std::string Advice(const std::string& reason, const std::string& stream) {
   if (reason == "STREAM_NOT_FOUND") return "`lowmark streams list` shows those there are";
-  if (reason == "SHARD_NOT_FOUND") return "`lowmark shards list STREAM` shows those there are";
-  if (reason == "WORKER_NOT_FOUND") return "`lowmark workers list STREAM` shows those there are";
+  if (reason == "SHARD_NOT_FOUND") {
+    return absl::StrCat("`lowmark shards list ", Safe(stream), "` shows those there are");
+  }
+  if (reason == "WORKER_NOT_FOUND") {
+    return absl::StrCat("`lowmark workers list ", Safe(stream), "` shows those there are");
+  }
   if (reason == "DEAD_LETTER_NOT_FOUND") {
-    return "`lowmark dead-letters list STREAM` shows those there are";
+    return absl::StrCat("`lowmark dead-letters list ", Safe(stream), "` shows those there are");
   }
   if (reason == "STREAM_EXISTS") return "`lowmark streams update` changes it";
   if (reason == "ETAG_MISMATCH") return "read it again, and decide anew";
@@ -56,11 +60,11 @@ void AdminClient::SetDeadline(grpc::ClientContext& context) const {
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
 }
 
-absl::Status AdminClient::Explain(const grpc::Status& status) const {
+absl::Status AdminClient::Explain(const grpc::Status& status, const std::string& stream) const {
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   const std::string message = Safe(status.error_message());
   if (const std::string reason = Reason(status); !reason.empty()) {
-    const std::string advice = Advice(reason);
+    const std::string advice = Advice(reason, stream);
     return absl::Status(code, absl::StrCat(message, advice.empty() ? "" : "; ", advice));
   }
   switch (status.error_code()) {

@@ -30,8 +30,9 @@ class AdminClient {
     SetDeadline(context);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
-    if (!status.ok()) return Explain(status);
-    return response;
+    if (status.ok()) return response;
+    if constexpr (requires { request.stream(); }) return Explain(status, request.stream());
+    return Explain(status, "");
   }
 
   // All pages of a list up to `limit` entries (0: all) as one, whose
@@ -55,7 +56,8 @@ class AdminClient {
 
  private:
   void SetDeadline(grpc::ClientContext& context) const;
-  absl::Status Explain(const grpc::Status& status) const;
+  // `stream`: the one that the call was about, for what to do next.
+  absl::Status Explain(const grpc::Status& status, const std::string& stream) const;
 
   std::string address_;
   absl::Duration timeout_;

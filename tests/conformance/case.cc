@@ -96,8 +96,6 @@ static absl::Status Parse(const YAML::Node& node, const std::string& where, Rule
                 CheckFromOne(out.times, fields.Place("times"))});
 }
 
-namespace {}  // namespace
-
 static absl::Status Parse(const YAML::Node& node, const std::string& where, Op& out) {
   std::string kind;
   Fields fields(node, where);
@@ -129,8 +127,6 @@ static absl::Status Parse(const YAML::Node& node, const std::string& where, Op& 
   return First({CheckOrdinals(out.failed, fields.Place("failed")),
                 CheckFromOne(out.after_delivery, fields.Place("after_delivery"))});
 }
-
-namespace {}  // namespace
 
 static absl::Status Parse(const YAML::Node& node, const std::string& where,
                           ExpectedDeadLetter& out) {

@@ -91,9 +91,9 @@ class World {
   bool AwaitDone();
 
   Ledger ReadLedger() const;
-  // Expects that every record was processed or set aside, each the right one, for
-  // the first time in order, and at most `most_again` of them more than once.
-  void CheckLedger(int most_again);
+  // Expects that every record was processed or set aside, each the right one, and for
+  // the first time in order. How many were processed more than once, by shard.
+  std::map<std::string, int> CheckLedger();
   // "SHARD-N" of all records; of the bad ones; of those with a dead letter.
   const std::set<std::string>& records() const { return records_; }
   const std::set<std::string>& bad() const { return bad_; }

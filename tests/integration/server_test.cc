@@ -147,6 +147,8 @@ TEST_F(ServerTest, AMessageBeyondTheLimitIsRefusedAndChangesNothing) {
   const std::string filler = "\xfa\xff\x03\x80\x80\x80\x30" + std::string(96 << 20, 'x');
   static_assert(96 << 20 > kLargestMessage);
   for (const GoodRequest& each : good) {
+    const std::string& method = each.method->name();
+    if (method != "ReportBatch" && method != "GetStream") continue;  // one of each service
     const std::string bytes = each.request->SerializeAsString() + filler;
     const absl::Status status = RawCall(
         server_.channel(),
@@ -167,8 +169,12 @@ TEST_F(ServerTest, BytesThatAreNoRequestAreRefusedAndChangeNothing) {
           std::string("not a message"), std::string()}) {
       EXPECT_FALSE(RawCall(server_.channel(), path, bytes).ok() && !bytes.empty()) << path;
     }
+    // gRPC reads the bytes before any code of ours and answers itself, in two ways:
+    // docs/design.md says so.
+    const bool workers = method->service()->name() == "CoordinatorService";
+    const auto refused = workers ? absl::StatusCode::kUnimplemented : absl::StatusCode::kInternal;
     if (method->input_type()->FindFieldByNumber(1)->name() == "stream") {
-      EXPECT_FALSE(RawCall(server_.channel(), path, bad_utf8).ok()) << path;
+      EXPECT_EQ(RawCall(server_.channel(), path, bad_utf8).code(), refused) << path;
     }
   }
   EXPECT_EQ(Dump(store_), before);
