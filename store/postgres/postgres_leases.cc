@@ -168,11 +168,11 @@ absl::Status PostgresStore::ProbeStream(Round& round) {
 absl::Status PostgresStore::RepeatLeases(Round& round) {
   for (const auto& [i, lacking] : std::exchange(round.hold_more, {})) {
     const std::string& worker = round.asked.calls[i].worker;
+    const int64_t limit = std::max(kLeastRepeated, lacking);
     pqxx::result rows;
     const absl::Status status =
         pool_->Run(Mode::kStatement, [&](pqxx::transaction_base& transaction) {
-          rows = transaction.exec_params(sql::kSelectLeases, round.probe.stream_id, worker,
-                                         std::max(kLeastRepeated, lacking));
+          rows = transaction.exec_params(sql::kSelectLeases, round.probe.stream_id, worker, limit);
           return absl::OkStatus();
         });
     if (!status.ok()) return status;

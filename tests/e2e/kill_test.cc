@@ -95,11 +95,10 @@ class KillTest : public testing::Test {
                 << " batches lost\n";
     }
   }
-}
 
-World world_;
-// By shard: how often a worker may have lost a batch of it that was in flight.
-std::map<std::string, int> lost_;
+  World world_;
+  // By shard: how often a worker may have lost a batch of it that was in flight.
+  std::map<std::string, int> lost_;
 };
 
 TEST_F(KillTest, WithoutTroubleNothingIsProcessedTwice) {
