@@ -113,9 +113,9 @@ class LoadBalance {
     double all = 0;
     double sure = 0;
   };
-  // Brings workers that are far above the level down to it, as far as others have
-  // room below it.
-  Shed ShedExcess(double room, std::vector<Excess>& excess) const;
+  // Brings workers that are far above the level down to it. Others have room for it
+  // below the level: that is what makes it the level.
+  Shed ShedExcess(std::vector<Excess>& excess) const;
   // Lets others shed what those far below the level still need.
   void ShedForNeedy(double need, std::vector<Excess>& excess) const;
   double Spare(const WorkerLoad& worker) const;
@@ -175,27 +175,22 @@ std::vector<Excess> LoadBalance::ToHandOver() const {
   for (size_t i = 0; i < workers_.size(); ++i) {
     if (workers_[i].draining) excess[i].shards = workers_[i].held;
   }
-  const double room = takers_.room() - coming_;
-  const Shed shed = ShedExcess(room, excess);
-  ShedForNeedy(std::min(needy_.room() - coming_ - shed.sure, room - shed.all), excess);
+  const Shed shed = ShedExcess(excess);
+  const double room = std::min(needy_.room() - shed.sure, takers_.room() - shed.all);
+  ShedForNeedy(room - coming_, excess);
   return excess;
 }
 
-LoadBalance::Shed LoadBalance::ShedExcess(double room, std::vector<Excess>& excess) const {
+LoadBalance::Shed LoadBalance::ShedExcess(std::vector<Excess>& excess) const {
   Shed shed;
-  // Where there is not room for all, those come first that can do it for sure: the
-  // others must not keep the room from them.
-  for (const bool sure : {true, false}) {
-    for (size_t i : most_loaded_first_) {
-      const double above = Above(workers_[i]);
-      if (above <= Distance(workers_[i])) break;
-      if (excess[i].any()) continue;
-      const double load = std::min({above, Gap(workers_[i], takers_), room - shed.all});
-      if (load <= 0 || SurelyHolds(workers_[i], load) != sure) continue;
-      excess[i].load = load;
-      shed.all += load;
-      if (sure) shed.sure += load;
-    }
+  for (size_t i : most_loaded_first_) {
+    const double above = Above(workers_[i]);
+    if (above <= Distance(workers_[i])) break;
+    const double load = std::min(above, Gap(workers_[i], takers_));
+    if (load <= 0) continue;
+    excess[i].load = load;
+    shed.all += load;
+    if (SurelyHolds(workers_[i], load)) shed.sure += load;
   }
   return shed;
 }

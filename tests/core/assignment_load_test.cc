@@ -85,6 +85,24 @@ TEST(ToHandOverByLoad, LetsOthersGiveOneOfFewShards) {
   EXPECT_NEAR(SumLoad(ToHandOver(census)), 50, 1e-6);
 }
 
+// What comes from one that is far above the mean is enough.
+TEST(ToHandOverByLoad, LetsNoOthersGiveWhereItIsNotNeeded) {
+  std::vector<double> loads(12, 95);
+  loads.insert(loads.end(), {200, 110, 50});
+  Census census = ByLoad(loads);
+  census.workers[13].held = 30;
+  census.shards += 20;
+  std::vector<double> expected(15, 0);
+  expected[12] = 100;
+  ExpectLoads(census, expected);
+  // It is not where its shards may each be more than it should give.
+  census.workers[12].load = 165;
+  census.workers[12].held = 2;
+  census.workers[14].load = 85 - 60;
+  census.shards -= 8;
+  EXPECT_GT(Loads(census)[13], 0);
+}
+
 TEST(ToHandOverByLoad, MovesNoShardForADifferenceThatItWouldOnlyTurnAround) {
   // Six shards against five: one more here would be one less there.
   Census census = ByLoad({6.6, 4.5, 4.6, 4.5});
@@ -134,7 +152,7 @@ TEST(ToHandOverByLoad, EmptiesADrainingWorker) {
   census.workers[0].draining = true;
   const std::vector<Excess> excess = ToHandOver(census);
   EXPECT_EQ(excess[0], (Excess{.shards = 10}));
-  // What comes from there is enough for the one that has nothing.
+  // What comes from there is enough for the one that has little.
   EXPECT_FALSE(excess[1].any());
 }
 
