@@ -11,6 +11,7 @@ namespace {
 // Connections to a coordinator: one does not carry a thousand calls well.
 constexpr int kConnections = 4;
 constexpr absl::Duration kAskAgain = absl::Milliseconds(5);
+constexpr absl::Duration kNoteLateness = absl::Milliseconds(20);
 
 }  // namespace
 
@@ -31,6 +32,7 @@ Fleet::Fleet(const std::vector<std::string>& coordinators) : random_(std::random
       clients.push_back(std::make_unique<CoordinatorClient>(address, loop_));
     }
   }
+  loop_.Post([this] { NoteLateness(); });
   thread_ = std::thread([this] { loop_.Run(); });
 }
 
@@ -73,6 +75,21 @@ void Fleet::Ask(const std::shared_ptr<Waiting>& waiting) {
   waiting->over = true;
   waiting->held = held;
   waiting->changed.NotifyAll();
+}
+
+void Fleet::NoteLateness() {
+  const SteadyTime due = SteadyDeadline(kNoteLateness);
+  loop_.At(due, [this, due] {
+    const auto late = std::chrono::steady_clock::now() - due;
+    lateness_ms_.push_back(std::chrono::duration<float, std::milli>(late).count());
+    NoteLateness();
+  });
+}
+
+std::vector<float> Fleet::LatenessMs() const {
+  std::vector<float> lateness = lateness_ms_;
+  std::sort(lateness.begin(), lateness.end());
+  return lateness;
 }
 
 void Fleet::Pause(absl::Duration duration) {

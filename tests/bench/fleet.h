@@ -52,15 +52,20 @@ class Fleet {
   bool Fair() const;
   FleetLedger& ledger() { return ledger_; }
   FleetCalls& calls() { return calls_; }
+  // How late the loop's own timers were, ascending: how much of a latency may be
+  // due to a machine that others use.
+  std::vector<float> LatenessMs() const;
 
  private:
   struct Waiting;
   void Ask(const std::shared_ptr<Waiting>& waiting);
+  void NoteLateness();
 
   EventLoop loop_;
   std::mt19937_64 random_;
   FleetLedger ledger_;
   FleetCalls calls_;
+  std::vector<float> lateness_ms_;
   std::vector<std::vector<std::unique_ptr<CoordinatorClient>>> clients_;
   std::vector<std::unique_ptr<FleetWorker>> workers_;
   std::thread thread_;

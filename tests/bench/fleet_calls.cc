@@ -9,7 +9,7 @@ namespace lowmark {
 namespace {
 
 constexpr int64_t kTenthsInSecond = 10;
-constexpr int64_t kRequestsOfFailure = 3;
+constexpr double kRequestsOfFailure = 3;
 
 int64_t Tenth(SteadyTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count() /
@@ -27,9 +27,9 @@ void FleetCalls::NoteAnswer(FleetMethod method, SteadyTime sent, const absl::Sta
   if (status.ok() && served) {
     figures.latencies_ms.push_back(std::chrono::duration<float, std::milli>(now - sent).count());
   }
-  // A call that failed was sent for the last time just now.
   const bool failed = absl::IsUnavailable(status);
-  requests_[Tenth(failed ? now : sent)] += failed ? kRequestsOfFailure : 1;
+  sent_[Tenth(sent)].calls += 1;
+  sent_[Tenth(failed ? now : sent)].requests += failed ? kRequestsOfFailure : 1;
 }
 
 CallFigures FleetCalls::Figures(FleetMethod method) const {
@@ -49,21 +49,24 @@ int64_t FleetCalls::Errors(const std::string& reason) const {
   return count;
 }
 
-double FleetCalls::Rate(SteadyTime from, SteadyTime until) const {
-  int64_t sum = 0;
-  for (auto it = requests_.lower_bound(Tenth(from));
-       it != requests_.end() && it->first < Tenth(until); ++it) {
-    sum += it->second;
+FleetCalls::Sent FleetCalls::Rate(SteadyTime from, SteadyTime until) const {
+  Sent sum;
+  for (auto it = sent_.lower_bound(Tenth(from)); it != sent_.end() && it->first < Tenth(until);
+       ++it) {
+    sum.calls += it->second.calls;
+    sum.requests += it->second.requests;
   }
-  const int64_t tenths = std::max<int64_t>(1, Tenth(until) - Tenth(from));
-  return static_cast<double>(sum * kTenthsInSecond) / static_cast<double>(tenths);
+  const auto tenths = static_cast<double>(std::max<int64_t>(1, Tenth(until) - Tenth(from)));
+  return {sum.calls * kTenthsInSecond / tenths, sum.requests * kTenthsInSecond / tenths};
 }
 
-double FleetCalls::BusiestSecond(SteadyTime from, SteadyTime until) const {
-  double most = 0;
+FleetCalls::Sent FleetCalls::BusiestSecond(SteadyTime from, SteadyTime until) const {
+  Sent most;
   for (SteadyTime at = from; at + std::chrono::seconds(1) <= until;
        at += std::chrono::milliseconds(100)) {
-    most = std::max(most, Rate(at, at + std::chrono::seconds(1)));
+    const Sent second = Rate(at, at + std::chrono::seconds(1));
+    most.calls = std::max(most.calls, second.calls);
+    most.requests = std::max(most.requests, second.requests);
   }
   return most;
 }

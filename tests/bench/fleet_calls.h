@@ -37,15 +37,21 @@ class FleetCalls {
   // Errors with that reason of any method since the last Reset.
   int64_t Errors(const std::string& reason) const;
 
-  // Requests a second between two moments, and those of the second in between that
-  // had most. A call that ended in UNAVAILABLE counts as the three requests that
-  // the client library makes of it.
-  double Rate(SteadyTime from, SteadyTime until) const;
-  double BusiestSecond(SteadyTime from, SteadyTime until) const;
+  // What was sent in a second: calls, and how many requests these can have been at
+  // most. The client library tries a call that ends in UNAVAILABLE up to three
+  // times, and does not tell; such a call counts three times, when it ends.
+  struct Sent {
+    double calls = 0;
+    double requests = 0;
+  };
+  // A second on average between two moments, and, each by itself, in the second in
+  // between that had most.
+  Sent Rate(SteadyTime from, SteadyTime until) const;
+  Sent BusiestSecond(SteadyTime from, SteadyTime until) const;
 
  private:
   std::array<CallFigures, 4> figures_;
-  std::map<int64_t, int64_t> requests_;  // by tenth of a second
+  std::map<int64_t, Sent> sent_;  // by tenth of a second
 };
 
 }  // namespace lowmark

@@ -16,10 +16,8 @@ constexpr char kStream[] = "handoff";
 constexpr int kWorkers = 4;
 constexpr absl::Duration kReportPause = absl::Milliseconds(35);
 constexpr absl::Duration kPatience = absl::Minutes(2);
-// Nothing has come to its worker less than the coordinators' settling time ago.
-constexpr absl::Duration kSettled = absl::Seconds(6);
 // A shard that is to move after all does so within a few looks at the balance.
-constexpr absl::Duration kAftermath = absl::Seconds(3);
+constexpr int kAftermath = 3;
 constexpr double kGapMs = 100;
 
 std::vector<float> Gaps(const std::vector<Move>& moves) {
@@ -37,13 +35,14 @@ int64_t MovedTwice(const std::vector<Move>& moves) {
 
 // Waits until all shards are held and shared out among the workers, and for what
 // comes after; returns what has moved since `before` moves.
-absl::StatusOr<std::vector<Move>> AwaitShared(Fleet& fleet, int shards, size_t before,
+absl::StatusOr<std::vector<Move>> AwaitShared(const FleetRun& run, Fleet& fleet, size_t before,
                                               const std::function<bool()>& shared) {
+  const int shards = run.options.handoff_shards;
   const auto reached = [&] { return fleet.Held() == shards && shared(); };
   if (!fleet.Await(reached, kPatience)) {
     return absl::DeadlineExceededError("the shards were never shared out among the workers");
   }
-  fleet.Pause(kAftermath);
+  fleet.Pause(kAftermath * run.options.balance_interval);
   std::vector<Move> moves;
   fleet.Run([&] {
     moves.assign(fleet.ledger().moves().begin() + static_cast<std::ptrdiff_t>(before),
@@ -71,7 +70,13 @@ void AddMoves(FleetResults& results, const std::string& when, const std::vector<
 
 absl::Status RunHandoff(FleetRun& run) {
   const int shards = run.options.handoff_shards;
-  if (auto s = run.servers.StartCoordinators(2, {}); !s.ok()) return s;
+  const absl::Duration interval = run.options.balance_interval;
+  const absl::Duration settling = run.options.balance_settling;
+  if (auto s = run.servers.StartCoordinators(
+          2, {"--balance-interval", FlagText(interval), "--balance-settling", FlagText(settling)});
+      !s.ok()) {
+    return s;
+  }
   if (auto s = run.servers.MakeStream(kStream, shards); !s.ok()) return s;
   Fleet fleet(run.servers.Addresses());
   const auto add = [&](int i) -> FleetWorker& {
@@ -82,9 +87,9 @@ absl::Status RunHandoff(FleetRun& run) {
   fleet.Run([&] {
     for (int i = 0; i < kWorkers; ++i) add(i).Start();
   });
-  auto moves = AwaitShared(fleet, shards, 0, [&] { return fleet.Fair(); });
+  auto moves = AwaitShared(run, fleet, 0, [&] { return fleet.Fair(); });
   if (!moves.ok()) return moves.status();
-  fleet.Pause(kSettled);
+  fleet.Pause(settling + interval);
 
   FleetWorker* fifth = nullptr;
   size_t before = 0;
@@ -93,10 +98,10 @@ absl::Status RunHandoff(FleetRun& run) {
     fifth = &add(kWorkers);
     fifth->Start();
   });
-  moves = AwaitShared(fleet, shards, before, [&] { return fleet.Fair(); });
+  moves = AwaitShared(run, fleet, before, [&] { return fleet.Fair(); });
   if (!moves.ok()) return moves.status();
   AddMoves(run.results, "one joins", *moves, (shards + kWorkers) / (kWorkers + 1));
-  fleet.Pause(kSettled);
+  fleet.Pause(settling + interval);
 
   int64_t of_fifth = 0;
   fleet.Run([&] {
@@ -104,7 +109,7 @@ absl::Status RunHandoff(FleetRun& run) {
     of_fifth = fifth->held();
     fifth->Stop();
   });
-  moves = AwaitShared(fleet, shards, before, [&] { return fifth->held() == 0; });
+  moves = AwaitShared(run, fleet, before, [&] { return fifth->held() == 0; });
   if (!moves.ok()) return moves.status();
   AddMoves(run.results, "one leaves", *moves, of_fifth);
   const std::string name = fifth->id();
@@ -119,6 +124,7 @@ absl::Status RunHandoff(FleetRun& run) {
     run.results.Add(kPhase, "sessions lost",
                     static_cast<double>(fleet.calls().Errors(kSessionExpired)), "",
                     Limit::AtMost(0));
+    AddLateness(run.results, kPhase, fleet);
     for (const auto& worker : fleet.workers()) worker->Kill();
   });
   run.results.AddLatencies(kPhase, "ReportBatch meanwhile", reports.latencies_ms);

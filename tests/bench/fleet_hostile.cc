@@ -5,6 +5,7 @@
 #include <deque>
 #include <iostream>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
 #include "tests/bench/fleet_phases.h"

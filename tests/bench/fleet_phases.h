@@ -17,6 +17,8 @@ struct FleetOptions {
   int workers = 1000;
   // Of the sessions in the cold start and after it.
   absl::Duration session_ttl = absl::Seconds(15);
+  // An idle connection of PostgreSQL keeps what it counted to itself for ten.
+  absl::Duration statistics_lag = absl::Seconds(11);
   // Of the sessions in the outage, which is twice as long.
   absl::Duration outage_ttl = absl::Seconds(6);
   // A load of reports is measured so long, so many times.
@@ -26,6 +28,9 @@ struct FleetOptions {
   int wake_ups = 100;
   int waiters = 200;
   int handoff_shards = 200;
+  // Of the coordinators in the handoff: their defaults.
+  absl::Duration balance_interval = absl::Seconds(1);
+  absl::Duration balance_settling = absl::Seconds(5);
   // How long workers that die over and over are watched, in TTLs.
   int hostile_ttls = 8;
 };
@@ -54,6 +59,9 @@ absl::Status RunHostile(FleetRun& run);
 
 // As a flag takes it: "15s".
 std::string FlagText(absl::Duration duration);
+
+// How late the driver itself was, to judge the phase's latencies by. On the loop.
+void AddLateness(FleetResults& results, const std::string& phase, const Fleet& fleet);
 
 }  // namespace lowmark
 

@@ -33,7 +33,9 @@ absl::StatusOr<std::unique_ptr<FleetServers>> FleetServers::Start(const std::str
                                                                   const std::string& coordinator) {
   std::unique_ptr<FleetServers> servers(new FleetServers());
   servers->program_ = coordinator;
-  auto cluster = StartDurablePostgres(directory, {"shared_buffers=512MB", "max_wal_size=4GB"});
+  auto cluster = StartDurablePostgres(
+      directory, {"shared_buffers=512MB", "max_wal_size=4GB",
+                  absl::StrCat("log_line_prefix=%a ", kTransactionMark, "%v ")});
   if (!cluster.ok()) return cluster.status();
   servers->cluster_ = *std::move(cluster);
   if (auto s = servers->cluster_->CreateDatabase(kDatabase); !s.ok()) return s;
@@ -105,14 +107,8 @@ absl::Status FleetServers::CheckCheckpoints(const std::string& stream, FleetLedg
 }
 
 absl::Status FleetServers::NoteTransactions(bool on) {
-  const std::vector<std::string> statements =
-      on ? std::vector<std::string>{"ALTER SYSTEM SET log_statement = 'all'",
-                                    absl::StrCat("ALTER SYSTEM SET log_line_prefix = '%a ",
-                                                 kTransactionMark, "%v '")}
-         : std::vector<std::string>{"ALTER SYSTEM RESET ALL"};
-  for (const std::string& statement : statements) {
-    if (auto done = Query(statement); !done.ok()) return done.status();
-  }
+  auto set = Query(on ? "ALTER SYSTEM SET log_statement = 'all'" : "ALTER SYSTEM RESET ALL");
+  if (!set.ok()) return set.status();
   auto reloaded = Query("SELECT pg_reload_conf()");
   if (!reloaded.ok()) return reloaded.status();
   CountTransactions();
@@ -124,7 +120,8 @@ int64_t FleetServers::CountTransactions() {
   std::ifstream log(cluster_->log_path());
   log.seekg(log_read_);
   std::set<std::string> transactions;
-  for (std::string line; std::getline(log, line);) {
+  // A line without its end is still being written.
+  for (std::string line; std::getline(log, line) && !log.eof();) {
     log_read_ += static_cast<int64_t>(line.size()) + 1;
     if (line.rfind(mark, 0) != 0) continue;
     transactions.insert(line.substr(mark.size(), line.find(' ', mark.size()) - mark.size()));
