@@ -12,7 +12,7 @@ namespace {
 
 std::string Number(double value) {
   if (value == std::floor(value) && std::abs(value) < 1e15) return absl::StrFormat("%.0f", value);
-  return absl::StrFormat(std::abs(value) < 10 ? "%.2f" : "%.1f", value);
+  return absl::StrFormat("%.*f", std::abs(value) < 10 ? 2 : 1, value);
 }
 
 std::string Text(double value, const std::string& unit) {

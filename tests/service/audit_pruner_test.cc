@@ -5,6 +5,8 @@
 
 #include <deque>
 #include <map>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
@@ -44,6 +46,19 @@ class AuditPrunerTest : public testing::Test {
     return pruned;
   }
 
+  void SetOld(std::map<std::string, int32_t> old) {
+    MutexLock lock(mutex_);
+    old_ = std::move(old);
+  }
+  int32_t Old(const std::string& stream) {
+    MutexLock lock(mutex_);
+    return old_[stream];
+  }
+  std::deque<std::string> Calls() {
+    MutexLock lock(mutex_);
+    return calls_;
+  }
+
   MemoryStore store_;
   prometheus::Registry registry_;
   Metrics metrics_{registry_};
@@ -56,9 +71,9 @@ class AuditPrunerTest : public testing::Test {
 
 TEST_F(AuditPrunerTest, GoesThroughAllStreamsInBatches) {
   MakeStreams(3);
-  old_ = {{"s0", 25}, {"s1", 9}, {"s2", 10}};
+  SetOld({{"s0", 25}, {"s1", 9}, {"s2", 10}});
   PruneUntil(6);
-  EXPECT_THAT(calls_, ElementsAre("s0", "s0", "s0", "s1", "s2", "s2"));
+  EXPECT_THAT(Calls(), ElementsAre("s0", "s0", "s0", "s1", "s2", "s2"));
 }
 
 TEST_F(AuditPrunerTest, GoesThroughAllPages) {
@@ -68,11 +83,11 @@ TEST_F(AuditPrunerTest, GoesThroughAllPages) {
 
 TEST_F(AuditPrunerTest, AFailureOfOneStreamLeavesTheOthersAlone) {
   MakeStreams(3);
-  old_ = {{"s0", 25}, {"s2", 3}};
+  SetOld({{"s0", 25}, {"s2", 3}});
   failing_ = "s0";
   PruneUntil(3);
-  EXPECT_THAT(calls_, ElementsAre("s0", "s1", "s2"));
-  EXPECT_EQ(old_["s2"], 0);
+  EXPECT_THAT(Calls(), ElementsAre("s0", "s1", "s2"));
+  EXPECT_EQ(Old("s2"), 0);
 }
 
 TEST_F(AuditPrunerTest, BeginsAnewAfterTheInterval) {
@@ -82,9 +97,9 @@ TEST_F(AuditPrunerTest, BeginsAnewAfterTheInterval) {
 
 TEST_F(AuditPrunerTest, EndsInTheMiddle) {
   MakeStreams(1);
-  old_ = {{"s0", 2000000000}};
+  SetOld({{"s0", 2000000000}});
   PruneUntil(1);
-  EXPECT_GT(old_["s0"], 0);
+  EXPECT_GT(Old("s0"), 0);
 }
 
 }  // namespace
