@@ -101,9 +101,11 @@ int Main(int argc, char** argv) {
   app.add_flag("--brief", arguments.brief, "Phases as short as can be; few figures mean much");
   app.add_flag("--no-limits", arguments.no_limits,
                "Fail only for what is wrong, not for what is slow");
+  std::vector<std::string> names;
+  for (const Phase& phase : kPhases) names.push_back(phase.name);
   app.add_option("--phase", arguments.phases,
-                 "Run this phase alone, or these: cold (with idle), "
-                 "reports, wake-up, herd, handoff, outage, hostile");
+                 "Run this phase alone, or these; idle belongs to cold")
+      ->check(CLI::IsMember(names));
   app.add_option("--json", arguments.json, "Write all figures to this file");
   auto* shards = app.add_option("--shards", options.shards, "Shards of the large streams")
                      ->check(CLI::Range(100, 1000000));
