@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 
 #include "absl/strings/numbers.h"
@@ -30,8 +29,10 @@ std::vector<ProcessHandle> ProcessHandle::ChildrenOf(pid_t parent) {
     pid_t pid = 0;
     if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
     // "pid (name) state ppid ...", where the name may hold anything.
+    // Not by an iterator, which throws where the process ends meanwhile.
     std::ifstream file(entry.path() / "stat");
-    const std::string stat(std::istreambuf_iterator<char>(file), {});
+    std::string stat;
+    std::getline(file, stat, '\0');
     const size_t name_end = stat.rfind(") ");
     if (name_end == std::string::npos) continue;
     const std::vector<std::string> fields = absl::StrSplit(stat.substr(name_end + 2), ' ');
