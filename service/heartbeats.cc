@@ -34,7 +34,11 @@ void Heartbeats::Beat(const std::string& stream, Renewal renewal, std::function<
     done(TooMany());
     return;
   }
-  if (!first || executor_.Run([this, stream] { Run(stream); })) return;
+  if (first) Schedule(stream);
+}
+
+void Heartbeats::Schedule(const std::string& stream) {
+  if (executor_.Run([this, stream] { Run(stream); })) return;
   Waiters refused;
   {
     MutexLock lock(mutex_);
@@ -44,19 +48,22 @@ void Heartbeats::Beat(const std::string& stream, Renewal renewal, std::function<
 }
 
 void Heartbeats::Run(const std::string& stream) {
-  for (;;) {
-    Waiters waiters;
-    {
-      MutexLock lock(mutex_);
-      auto queue = waiting_.find(stream);
-      if (queue->second.empty()) {
-        waiting_.erase(queue);
-        return;
-      }
-      waiters = std::exchange(queue->second, {});
-    }
-    Write(stream, std::move(waiters));
+  Waiters waiters;
+  {
+    MutexLock lock(mutex_);
+    waiters = std::exchange(waiting_.find(stream)->second, {});
   }
+  Write(stream, std::move(waiters));
+  {
+    MutexLock lock(mutex_);
+    auto queue = waiting_.find(stream);
+    if (queue->second.empty()) {
+      waiting_.erase(queue);
+      return;
+    }
+  }
+  // What came meanwhile takes its turn behind what others wait for.
+  Schedule(stream);
 }
 
 void Heartbeats::Write(const std::string& stream, Waiters waiters) {

@@ -42,7 +42,9 @@ class Heartbeats {
   };
   using Waiters = std::vector<Waiter>;
 
-  // Writes what waits until nothing does.
+  // Lets the stream's heartbeats be written when it is its turn.
+  void Schedule(const std::string& stream);
+  // Writes those that wait, once.
   void Run(const std::string& stream);
   void Write(const std::string& stream, Waiters waiters);
 
