@@ -19,14 +19,6 @@ double Jitter() {
   return std::uniform_real_distribution<double>(0, 1)(generator);
 }
 
-absl::Status CheckDuration(const char* name, absl::Duration value, absl::Duration low,
-                           absl::Duration high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return InvalidField(
-      name, absl::FormatDuration(value),
-      absl::StrCat("must be ", absl::FormatDuration(low), "..", absl::FormatDuration(high)));
-}
-
 // An operator's move as the store carries it out.
 absl::StatusOr<ShardChange> DecideSeek(const ShardView& view, const Position& position,
                                        const std::string& reason, bool dry_run,

@@ -25,14 +25,6 @@ constexpr absl::Duration kHealthInterval = absl::Seconds(1);
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
 constexpr absl::Duration kLongestRetry = absl::Seconds(5);
 
-absl::Status CheckDuration(const char* name, absl::Duration value, absl::Duration low,
-                           absl::Duration high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return InvalidField(
-      name, absl::FormatDuration(value),
-      absl::StrCat("must be ", absl::FormatDuration(low), "..", absl::FormatDuration(high)));
-}
-
 // Why the process is not ready, or OK; read by /readyz.
 class Readiness {
  public:

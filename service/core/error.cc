@@ -31,6 +31,14 @@ absl::Status InvalidField(absl::string_view field, int64_t value, absl::string_v
                    absl::StrCat(field, " is ", value, ": ", allowed));
 }
 
+absl::Status CheckDuration(absl::string_view field, absl::Duration value, absl::Duration low,
+                           absl::Duration high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return InvalidField(
+      field, absl::FormatDuration(value),
+      absl::StrCat("must be ", absl::FormatDuration(low), "..", absl::FormatDuration(high)));
+}
+
 absl::Status Aborted(absl::string_view reason, absl::string_view message) {
   return MakeError(absl::StatusCode::kAborted, reason, message);
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace lowmark {
 
@@ -34,6 +35,10 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::st
 absl::Status InvalidField(absl::string_view field, absl::string_view value,
                           absl::string_view allowed);
 absl::Status InvalidField(absl::string_view field, int64_t value, absl::string_view allowed);
+
+// InvalidField unless `value` lies between the bounds, or is one of them.
+absl::Status CheckDuration(absl::string_view field, absl::Duration value, absl::Duration low,
+                           absl::Duration high);
 
 // ABORTED with kLeaseFenced, kStaleDelivery or kSessionExpired.
 absl::Status Aborted(absl::string_view reason, absl::string_view message);

@@ -13,14 +13,6 @@
 namespace lowmark {
 namespace {
 
-absl::Status CheckTimeout(const char* field, absl::Duration value, absl::Duration low,
-                          absl::Duration high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return InvalidField(
-      field, absl::FormatDuration(value),
-      absl::StrCat("must be ", absl::FormatDuration(low), "..", absl::FormatDuration(high)));
-}
-
 using Settings = std::map<std::string, std::string>;
 
 // What a connection string sets itself.
@@ -74,14 +66,14 @@ absl::Status PostgresOptions::Validate() const {
     return InvalidField("postgres.pool_size", pool_size, "must be 1..100");
   }
   for (const absl::Status& status : {
-           CheckTimeout("postgres.connect_timeout", connect_timeout, absl::Seconds(1),
-                        absl::Minutes(1)),
-           CheckTimeout("postgres.statement_timeout", statement_timeout, absl::Milliseconds(10),
-                        absl::Minutes(10)),
-           CheckTimeout("postgres.lock_timeout", lock_timeout, absl::Milliseconds(10),
-                        absl::Minutes(10)),
-           CheckTimeout("postgres.idle_in_transaction_timeout", idle_in_transaction_timeout,
-                        absl::Milliseconds(10), absl::Minutes(10)),
+           CheckDuration("postgres.connect_timeout", connect_timeout, absl::Seconds(1),
+                         absl::Minutes(1)),
+           CheckDuration("postgres.statement_timeout", statement_timeout, absl::Milliseconds(10),
+                         absl::Minutes(10)),
+           CheckDuration("postgres.lock_timeout", lock_timeout, absl::Milliseconds(10),
+                         absl::Minutes(10)),
+           CheckDuration("postgres.idle_in_transaction_timeout", idle_in_transaction_timeout,
+                         absl::Milliseconds(10), absl::Minutes(10)),
            Parse(connection).status(),
            Parse(listen_connection).status(),
        }) {

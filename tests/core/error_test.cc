@@ -33,6 +33,16 @@ TEST(Error, NamesFieldValueAndWhatIsAllowed) {
             "stream is \"a b\": must match x");
 }
 
+TEST(Error, ADurationMayBeOneOfItsBounds) {
+  const auto check = [](absl::Duration value) {
+    return CheckDuration("ttl", value, absl::Seconds(1), absl::Minutes(1));
+  };
+  EXPECT_TRUE(check(absl::Seconds(1)).ok());
+  EXPECT_TRUE(check(absl::Minutes(1)).ok());
+  EXPECT_EQ(check(absl::Milliseconds(999)).message(), "ttl is \"999ms\": must be 1s..1m");
+  EXPECT_FALSE(check(absl::InfiniteDuration()).ok());
+}
+
 TEST(Error, ShowsHostileValuesHarmlessly) {
   const std::string hostile("\0\"\n\x1b[31m\xff", 9);
   const absl::Status status = InvalidField("stream", hostile, "must match x");

@@ -48,6 +48,14 @@ LeaseGrant StoreContract::MustLease(const std::string& worker, int32_t max_lease
   return *std::move(grant);
 }
 
+std::map<std::string, WorkerLoad> StoreContract::Loads() {
+  std::map<std::string, WorkerLoad> loads;
+  auto census = store().ReadCensus("s");
+  EXPECT_TRUE(census.ok()) << census.status();
+  for (const WorkerLoad& load : census->workers) loads[load.worker] = load;
+  return loads;
+}
+
 Shard StoreContract::MustGet(const std::string& shard, const std::string& stream) {
   auto record = store().GetShard(stream, shard);
   EXPECT_TRUE(record.ok()) << record.status();

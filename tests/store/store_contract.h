@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -66,6 +67,8 @@ class StoreContract : public testing::TestWithParam<MakeStore> {
                       const std::string& stream = "s");
   // Leases at least one shard.
   LeaseGrant MustLease(const std::string& worker, int32_t max_leases, int32_t held = 0);
+  // The live workers of "s".
+  std::map<std::string, WorkerLoad> Loads();
   Shard MustGet(const std::string& shard, const std::string& stream = "s");
 
   // A report as the coordinator makes it: checked, decided, and repeatable.

@@ -1,6 +1,4 @@
 // Leases and sessions.
-#include <map>
-
 #include "tests/store/store_contract.h"
 #include "tests/support/one_call.h"
 
@@ -22,14 +20,6 @@ std::vector<std::string> Kinds(Store& store, const std::string& shard) {
   if (!events.ok()) return {events.status().ToString()};
   for (const ShardEvent& event : *events) kinds.push_back(event.kind);
   return kinds;
-}
-
-std::map<std::string, WorkerLoad> Loads(Store& store) {
-  std::map<std::string, WorkerLoad> loads;
-  auto census = store.ReadCensus("s");
-  EXPECT_TRUE(census.ok()) << census.status();
-  for (const WorkerLoad& load : census->workers) loads[load.worker] = load;
-  return loads;
 }
 
 TEST_P(StoreContract, LeasesFreeShardsUnderANewEpoch) {
@@ -70,23 +60,23 @@ TEST_P(StoreContract, ACallThatDoesNotWaitIsServedToo) {
   OneCall call = Call("w", 1);
   call.wait = absl::ZeroDuration();
   EXPECT_EQ(LeaseOne(store(), call)->leases.size(), 1u);
-  EXPECT_EQ(Loads(store())["w"].wanted, 0);
+  EXPECT_EQ(Loads()["w"].wanted, 0);
 }
 
 TEST_P(StoreContract, AWorkerCountsAsWantingWhileItWaits) {
   ASSERT_TRUE(LeaseOne(store(), Call("w", 3)).ok());
-  EXPECT_EQ(Loads(store())["w"].wanted, 0) << "the call that opens a session does not wait";
+  EXPECT_EQ(Loads()["w"].wanted, 0) << "the call that opens a session does not wait";
   ASSERT_TRUE(LeaseOne(store(), Call("w", 3)).ok());
-  EXPECT_EQ(Loads(store())["w"].wanted, 3);
+  EXPECT_EQ(Loads()["w"].wanted, 3);
   AddShards({"a", "b"});
   ASSERT_EQ(MustLease("w", 2).leases.size(), 2u);
-  EXPECT_EQ(Loads(store())["w"].wanted, 0) << "it has all it wanted";
-  EXPECT_EQ(Loads(store())["w"].held, 2);
+  EXPECT_EQ(Loads()["w"].wanted, 0) << "it has all it wanted";
+  EXPECT_EQ(Loads()["w"].held, 2);
 
   ASSERT_TRUE(LeaseOne(store(), Call("w", 4, 2)).ok());
-  EXPECT_EQ(Loads(store())["w"].wanted, 4);
+  EXPECT_EQ(Loads()["w"].wanted, 4);
   Advance(absl::Minutes(6));
-  EXPECT_EQ(Loads(store())["w"].wanted, 0) << "its call has ended";
+  EXPECT_EQ(Loads()["w"].wanted, 0) << "its call has ended";
 }
 
 TEST_P(StoreContract, SharesFairlyByCapacity) {
@@ -100,7 +90,7 @@ TEST_P(StoreContract, SharesFairlyByCapacity) {
   auto census = store().ReadCensus("s");
   ASSERT_TRUE(census.ok());
   EXPECT_EQ(census->shards, 6);
-  EXPECT_EQ(Loads(store())["big"].capacity, 2);
+  EXPECT_EQ(Loads()["big"].capacity, 2);
 
   // Now a third one wants its share: two that the others are to hand over.
   auto late = LeaseOne(store(), Call("late", 6));
@@ -183,7 +173,7 @@ TEST_P(StoreContract, WhoWithdrawsWantsNothing) {
   auto answers = store().LeaseShards(round);
   ASSERT_TRUE(answers.ok()) << answers.status();
   EXPECT_EQ(answers->grants[0]->leases.size(), 1u);
-  EXPECT_EQ(Loads(store())["first"].wanted, 0);
+  EXPECT_EQ(Loads()["first"].wanted, 0);
 }
 
 TEST_P(StoreContract, APausedStreamLeasesNothing) {
@@ -341,7 +331,7 @@ TEST_P(StoreContract, ADoneShardIsNobodys) {
   AddShards({"a", "b"});
   const LeaseGrant grant = MustLease("w", 2);
   ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
-  EXPECT_EQ(Loads(store())["w"].held, 1);
+  EXPECT_EQ(Loads()["w"].held, 1);
   EXPECT_EQ(store().ReadCensus("s")->shards, 1);
   EXPECT_EQ(store().ListHeld("s", "w")->shards.size(), 1u);
   EXPECT_THAT(LeaseOne(store(), Call("w", 1, 1))->leases, IsEmpty());

@@ -1,6 +1,4 @@
 // Workers: what they hold, their sessions, and what operators say of them.
-#include <map>
-
 #include "tests/store/store_contract.h"
 #include "tests/support/one_call.h"
 
@@ -9,27 +7,19 @@ namespace {
 
 using testing::IsEmpty;
 
-std::map<std::string, WorkerLoad> Loads(Store& store) {
-  std::map<std::string, WorkerLoad> loads;
-  auto census = store.ReadCensus("s");
-  EXPECT_TRUE(census.ok()) << census.status();
-  for (const WorkerLoad& load : census->workers) loads[load.worker] = load;
-  return loads;
-}
-
 TEST_P(StoreContract, CountsWhatEachWorkerHolds) {
   AddShards({"a", "b", "c"});
   const LeaseGrant grant = MustLease("w", 3);
-  EXPECT_EQ(Loads(store())["w"].held, 3);
+  EXPECT_EQ(Loads()["w"].held, 3);
   ASSERT_TRUE(Update(ReleaseOf(grant.leases[0].shard)).ok());
   ASSERT_TRUE(Update(ReleaseOf(grant.leases[0].shard)).ok());
-  EXPECT_EQ(Loads(store())["w"].held, 2);
+  EXPECT_EQ(Loads()["w"].held, 2);
   ASSERT_TRUE(Update(Report(grant.leases[1], Succeeded{"", "", 0, true})).ok());
-  EXPECT_EQ(Loads(store())["w"].held, 1);
+  EXPECT_EQ(Loads()["w"].held, 1);
   EXPECT_EQ(store().ReadCensus("s")->shards, 2) << "one is done";
   Advance(absl::Minutes(11));
   MustLease("v", 2);
-  EXPECT_EQ(Loads(store())["v"].held, 2);
+  EXPECT_EQ(Loads()["v"].held, 2);
   auto workers = store().ListWorkers("s", "", 10);
   ASSERT_TRUE(workers.ok()) << workers.status();
   ASSERT_EQ(workers->size(), 2u);
@@ -40,12 +30,12 @@ TEST_P(StoreContract, CountsWhatEachWorkerHolds) {
 TEST_P(StoreContract, AHeartbeatProvesAWorkerThatHoldsAShard) {
   ASSERT_TRUE(LeaseOne(store(), Call("w", 1)).ok());
   ASSERT_TRUE(RenewOne(store(), "s", "w", absl::Minutes(10)).ok());
-  EXPECT_FALSE(Loads(store())["w"].proven);
+  EXPECT_FALSE(Loads()["w"].proven);
   AddShards({"a"});
   MustLease("w", 1);
-  EXPECT_FALSE(Loads(store())["w"].proven);
+  EXPECT_FALSE(Loads()["w"].proven);
   ASSERT_TRUE(RenewOne(store(), "s", "w", absl::Minutes(10)).ok());
-  EXPECT_TRUE(Loads(store())["w"].proven);
+  EXPECT_TRUE(Loads()["w"].proven);
 }
 
 TEST_P(StoreContract, OperatorsCordonAndDrainWorkers) {
@@ -84,23 +74,23 @@ TEST_P(StoreContract, LoadsMoveWithTheirShards) {
   };
   ASSERT_TRUE(renew("v", {{"a", 1.5}, {"b", 2}, {"c", std::nullopt}}).ok());
   EXPECT_TRUE(store().ReadCensus("s")->by_load);
-  EXPECT_DOUBLE_EQ(Loads(store())["v"].load, 3.5);
+  EXPECT_DOUBLE_EQ(Loads()["v"].load, 3.5);
   EXPECT_DOUBLE_EQ(store().ListHeld("s", "v")->shards.at(1).load, 2);
 
   ASSERT_TRUE(Update(ReleaseOf(grant.leases[1].shard)).ok());
-  EXPECT_DOUBLE_EQ(Loads(store())["v"].load, 1.5);
+  EXPECT_DOUBLE_EQ(Loads()["v"].load, 1.5);
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(LeaseOne(store(), Call("w", 1)).ok());
   ASSERT_EQ(MustGet("b").owner, "w");
-  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 2);
+  EXPECT_DOUBLE_EQ(Loads()["w"].load, 2);
   ASSERT_TRUE(renew("w", {{"b", std::nullopt}}).ok());
-  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 2) << "not measured there yet";
+  EXPECT_DOUBLE_EQ(Loads()["w"].load, 2) << "not measured there yet";
   ASSERT_TRUE(renew("w", {{"b", 8}}).ok());
-  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 8);
+  EXPECT_DOUBLE_EQ(Loads()["w"].load, 8);
   ASSERT_TRUE(RenewOne(store(), "s", "w", absl::Minutes(10)).ok());
-  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 8) << "nothing was said of it";
+  EXPECT_DOUBLE_EQ(Loads()["w"].load, 8) << "nothing was said of it";
 
   EXPECT_EQ(renew("w", {{"b", -1}}).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_DOUBLE_EQ(Loads(store())["w"].load, 8);
+  EXPECT_DOUBLE_EQ(Loads()["w"].load, 8);
 }
 
 TEST_P(StoreContract, ListsWorkersInPages) {
