@@ -171,8 +171,10 @@ absl::StatusOr<Handovers::Requests> Handovers::Choose(const std::string& stream)
     const std::string& worker = census->workers[i].worker;
     auto held = store_.ListHeld(stream, worker);
     if (!held.ok()) return held.status();
-    for (size_t j :
-         ChooseToHandOver(held->shards, excess[i], held->now, options_.settling, limit)) {
+    // What an operator asks for does not wait.
+    const absl::Duration settling =
+        census->paused || census->workers[i].draining ? absl::ZeroDuration() : options_.settling;
+    for (size_t j : ChooseToHandOver(held->shards, excess[i], held->now, settling, limit)) {
       const HeldShard& shard = held->shards[j];
       requests[shard.shard] = {worker, shard.epoch, std::chrono::steady_clock::now(), {}};
       --limit;

@@ -74,7 +74,7 @@ struct PostgresStore::Round {
   LeaseGrant& grant(size_t i) { return *answers.grants[i]; }
   // As SharesOf wants it.
   std::optional<int64_t> Given(size_t i) {
-    if (!open.contains(asked.calls[i].worker)) return std::nullopt;
+    if (!open.contains(asked.calls[i].worker) || hold_more.contains(i)) return std::nullopt;
     return static_cast<int64_t>(grant(i).leases.size());
   }
 };
@@ -270,9 +270,7 @@ absl::Status PostgresStore::TryLease(pqxx::transaction_base& transaction, Round&
     if (call == round.open.end()) continue;
     const size_t i = call->second;
     const int64_t lacking = load.held - round.asked.calls[i].held - *round.Given(i);
-    if (lacking <= 0) continue;
-    round.hold_more[i] = lacking;
-    round.open.erase(call);
+    if (lacking > 0) round.hold_more[i] = lacking;
   }
   const std::vector<Share> shares =
       SharesOf(fleet.census, fleet.free, round.asked, [&](size_t i) { return round.Given(i); });

@@ -172,6 +172,31 @@ TEST_F(HandoversTest, APausedStreamIsHandedOverWhole) {
   ASSERT_TRUE(Eventually([&] { return handovers.AskAll("s", "a").size() == 3; }));
 }
 
+// Settling is for the balance: what an operator asks for does not wait.
+TEST_F(HandoversTest, WhatOperatorsAskForNeedsNoSettling) {
+  HandoverOptions settling = kPatient;
+  settling.settling = absl::Hours(1);
+  MakeStream(3);
+  ASSERT_EQ(Lease("a", 3), 3u);
+  ASSERT_EQ(Lease("b", 3), 0u);
+  Handovers handovers(store_, metrics_, settling);
+  handovers.NoteActivity("s");
+  ASSERT_TRUE(AwaitPass());
+  EXPECT_THAT(handovers.AskAll("s", "a"), IsEmpty()) << "they came just now";
+  ASSERT_TRUE(memory_.ChangeWorker("s", "a", {.cordoned = true, .draining = true}).ok());
+  ASSERT_TRUE(Eventually([&] { return handovers.AskAll("s", "a").size() == 3; }));
+  ASSERT_TRUE(memory_.ChangeWorker("s", "a", {.cordoned = false, .draining = false}).ok());
+  ASSERT_TRUE(Eventually([&] { return handovers.AskAll("s", "a").empty(); }));
+  ASSERT_TRUE(memory_
+                  .UpdateStream("s", "",
+                                [](Policy policy) {
+                                  policy.paused = true;
+                                  return absl::StatusOr<Policy>(policy);
+                                })
+                  .ok());
+  EXPECT_TRUE(Eventually([&] { return handovers.AskAll("s", "a").size() == 3; }));
+}
+
 TEST_F(HandoversTest, TheTimeoutRunsFromWhenTheWorkerWasTold) {
   MakeStream(2, /*handoff_timeout=*/absl::Milliseconds(1));
   ASSERT_EQ(Lease("a", 2), 2u);

@@ -117,6 +117,32 @@ TEST_F(OutageTest, OtherCallsAreRepeatedAsWell) {
   EXPECT_EQ(proxy_.cuts(), 10);
 }
 
+// A call that waits finds that its worker holds what it was never told of; the
+// transaction that found out is cut off, and made again.
+TEST_F(OutageTest, LostAnswersAreRepeatedThroughACutAsWell) {
+  auto store = Proxied();
+  ASSERT_TRUE(store->CreateStream("t", Policy()).ok());
+  for (Cut cut : {Cut::kBefore, Cut::kAfter}) {
+    const std::string worker = cut == Cut::kBefore ? "v" : "w";
+    ASSERT_TRUE(store->AddShards("t", {{worker + "-1", {}}}).ok());
+    OneCall call;
+    call.stream = "t";
+    call.worker = worker;
+    ASSERT_EQ(LeaseOne(*store, call)->leases.size(), 1u);
+    ASSERT_TRUE(store->AddShards("t", {{worker + "-2", {}}}).ok());
+    call.renew = false;
+    proxy_.CutCommits(cut, 1);
+    auto grant = LeaseOne(*store, call);
+    ASSERT_TRUE(grant.ok()) << grant.status();
+    ASSERT_EQ(grant->leases.size(), 1u);
+    EXPECT_EQ(grant->leases[0].shard.shard, worker + "-1");
+    call.renew = true;
+    call.held = 1;
+    ASSERT_EQ(LeaseOne(*store, call)->leases.size(), 1u) << "no shard is left over";
+  }
+  EXPECT_EQ(proxy_.cuts(), 2);
+}
+
 TEST_F(OutageTest, ConnectionsThatWereCutWhileIdleAreReplacedUnnoticed) {
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(store_->GetStream("s").ok());
