@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "service/core/record.h"
+#include "worker/origin.h"
 
 namespace lowmark {
 
@@ -15,6 +16,8 @@ struct Batch {
   // Where the records are from.
   std::string stream;
   std::string shard;
+  // Of what kind of source, as Source::origin has it.
+  Origin origin;
   // The fencing token of the lease under which the batch is processed. A sink
   // that remembers the highest epoch it has seen for a shard, and refuses lower
   // ones, is safe from a worker that lost the shard without noticing.

@@ -5,17 +5,15 @@
 #include <string>
 #include <thread>
 
-#include "service/core/error.h"
 #include "service/process/endpoint.h"
 #include "service/process/logging.h"
 #include "service/process/options.h"
 #include "service/process/process_metrics.h"
 #include "service/process/shutdown.h"
 #include "service/rpc/quiet.h"
-#include "worker/handler/exec.h"
-#include "worker/handler/http.h"
+#include "worker/command/handlers.h"
+#include "worker/command/sources.h"
 #include "worker/internal/runner.h"
-#include "worker/source/file/file_source.h"
 
 namespace lowmark {
 namespace {
@@ -29,11 +27,8 @@ constexpr int kStuck = 70;  // EX_SOFTWARE
 
 struct Flags {
   WorkerOptions worker;
-  std::string source = "file";
-  FileSourceOptions file;
-  std::string handler = "exec";
-  std::string handler_command;
-  std::string handler_url;
+  SourceFlags source;
+  HandlerFlags handler;
   std::string http_listen = "127.0.0.1:0";
   std::string log_level = "info";
 };
@@ -61,23 +56,7 @@ void Declare(Options& options, Flags& flags) {
   options.Add(app, "grace", worker.grace, "Time for batches in processing after SIGTERM")
       ->group("Work");
 
-  options.Add(app, "source", flags.source, "Where records are")
-      ->type_name("file")
-      ->check(OneOf({"file"}))
-      ->group("Source");
-  options
-      .Add(app, "source-path", flags.file.directory,
-           "Directory with a file SHARD.jsonl for each shard, a JSON text a line")
-      ->group("Source");
-  options.Require(app, "source-path");
-  options
-      .Add(app, "source-key-field", flags.file.key_field,
-           "Member of each line that is its partition key")
-      ->group("Source");
-  options
-      .Add(app, "source-time-field", flags.file.time_field,
-           "Member of each line that is its arrival time, RFC 3339 or seconds since 1970")
-      ->group("Source");
+  DeclareSource(options, flags.source);
   options.Add(app, "sync-interval", worker.sync_interval, "How often new shards are looked for")
       ->group("Source");
   options
@@ -85,19 +64,7 @@ void Declare(Options& options, Flags& flags) {
            "How long a shard without new records is left alone at most")
       ->group("Source");
 
-  options.Add(app, "handler", flags.handler, "What processes batches")
-      ->type_name("exec|http")
-      ->check(OneOf({"exec", "http"}))
-      ->group("Handler");
-  options
-      .Add(app, "handler-command", flags.handler_command,
-           "For exec: command line run for each batch; event on stdin, answer on stdout")
-      ->group("Handler");
-  options
-      .Add(app, "handler-url", flags.handler_url,
-           "For http: where events are POSTed; without a path, that of a Lambda function")
-      ->group("Handler");
-
+  DeclareHandler(options, flags.handler);
   options
       .Add(app, "http-listen", flags.http_listen,
            "Address of /metrics, /livez and /readyz; port 0 takes a free one")
@@ -111,27 +78,6 @@ void Declare(Options& options, Flags& flags) {
       ->check(OneOf({"debug", "info", "warning", "error"}))
       ->group("Process");
   options.AddConfig(app);
-}
-
-absl::StatusOr<std::shared_ptr<Handler>> MakeHandler(const Flags& flags) {
-  if (flags.handler == "http") {
-    if (flags.handler_url.empty()) {
-      return InvalidField("handler-url", "", "must be given with --handler http");
-    }
-    if (!flags.handler_command.empty()) {
-      return InvalidField("handler-command", flags.handler_command,
-                          "must not be given with --handler http");
-    }
-    return HttpHandler::Create(flags.handler_url);
-  }
-  if (flags.handler_command.empty()) {
-    return InvalidField("handler-command", "", "must be given with --handler exec");
-  }
-  if (!flags.handler_url.empty()) {
-    return InvalidField("handler-url", flags.handler_url,
-                        "must not be given with --handler exec; did you mean --handler http?");
-  }
-  return ExecHandler::Create(flags.handler_command);
 }
 
 // Stops the worker when the process is asked to end. A worker that a handler
@@ -156,11 +102,9 @@ absl::Status Serve(const Flags& flags, Shutdown& shutdown) {
   log_options.level = *level;
   Logger log(log_options);
 
-  auto handler = MakeHandler(flags);
+  auto handler = MakeHandler(flags.handler);
   if (!handler.ok()) return handler.status();
-  FileSourceOptions file = flags.file;
-  file.warn = [&log](const std::string& message) { log.Warning(message); };
-  auto source = FileSource::Create(file);
+  auto source = MakeSource(flags.source, log);
   if (!source.ok()) return source.status();
 
   Runner runner(flags.worker, *std::move(source), *std::move(handler), log_options);

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "service/core/position.h"
 #include "service/core/record.h"
+#include "worker/origin.h"
 
 namespace lowmark {
 
@@ -93,6 +94,9 @@ class Source {
   // by the first read and stays there. Errors as in ShardReader::Read.
   virtual absl::StatusOr<std::unique_ptr<ShardReader>> Open(const std::string& shard,
                                                             const Position& from) = 0;
+
+  // What events say of it; the same at every call.
+  virtual Origin origin() const { return {}; }
 };
 
 }  // namespace lowmark

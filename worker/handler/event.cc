@@ -22,11 +22,15 @@ std::string UnixSeconds(absl::Time time) {
 
 // What is the same for every record of a batch: the end of its object.
 std::string RecordTail(const Batch& batch) {
-  const std::string arn = absl::StrCat("arn:aws:kinesis:local:000000000000:stream/", batch.stream);
+  const std::string region = batch.origin.region.empty() ? "local" : batch.origin.region;
+  const std::string arn =
+      batch.origin.arn.empty()
+          ? absl::StrCat("arn:aws:kinesis:", region, ":000000000000:stream/", batch.stream)
+          : batch.origin.arn;
   return absl::StrCat(
       R"(,"eventSource":"aws:kinesis","eventVersion":"1.0","eventName":"aws:kinesis:record",)",
-      R"("invokeIdentityArn":"arn:aws:iam::000000000000:role/lowmark","awsRegion":"local",)",
-      R"("eventSourceARN":)", Quoted(arn), "}");
+      R"("invokeIdentityArn":"arn:aws:iam::000000000000:role/lowmark","awsRegion":)",
+      Quoted(region), R"(,"eventSourceARN":)", Quoted(arn), "}");
 }
 
 void AppendRecord(const Batch& batch, const Record& record, const std::string& tail,

@@ -170,6 +170,7 @@ void ShardRun::Handle() {
   phase_ = Phase::kHandling;
   Batch batch;
   batch.stream = context_.options.stream;
+  batch.origin = context_.source->origin();
   batch.shard = shard_;
   batch.epoch = epoch_;
   batch.batch_id = current_.batch_id;

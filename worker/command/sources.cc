@@ -1,0 +1,32 @@
+#include "worker/command/sources.h"
+
+namespace lowmark {
+
+void DeclareSource(Options& options, SourceFlags& flags) {
+  CLI::App& app = options.app();
+  options.Add(app, "source", flags.source, "Where records are")
+      ->type_name("file")
+      ->check(OneOf({"file"}))
+      ->group("Source");
+  options
+      .Add(app, "source-path", flags.file.directory,
+           "Directory with a file SHARD.jsonl for each shard, a JSON text a line")
+      ->group("Source");
+  options.Require(app, "source-path");
+  options
+      .Add(app, "source-key-field", flags.file.key_field,
+           "Member of each line that is its partition key")
+      ->group("Source");
+  options
+      .Add(app, "source-time-field", flags.file.time_field,
+           "Member of each line that is its arrival time, RFC 3339 or seconds since 1970")
+      ->group("Source");
+}
+
+absl::StatusOr<std::shared_ptr<Source>> MakeSource(const SourceFlags& flags, Logger& log) {
+  FileSourceOptions file = flags.file;
+  file.warn = [&log](const std::string& message) { log.Warning(message); };
+  return FileSource::Create(file);
+}
+
+}  // namespace lowmark
