@@ -195,8 +195,9 @@ absl::Status Stepper::operator()(const SetAside& event) {
 }
 
 absl::Status Stepper::operator()(const NotRun&) {
-  state().not_before =
-      std::max(state().not_before, now_ + Backoff(policy_.retry_backoff, 1, jitter01_));
+  const absl::Duration pause = std::max(CurrentDelivery(state(), policy_, now_).delay,
+                                        Backoff(policy_.retry_backoff, 1, jitter01_));
+  state().not_before = now_ + pause;
   facts().outcome = Outcome::kNotRun;
   HandOver();
   return absl::OkStatus();
@@ -353,7 +354,9 @@ Delivery CurrentDelivery(const ShardState& state, const Policy& policy, absl::Ti
     delivery.end_sequence = state.bounds.back();
     delivery.max_records = Policy::kLargestBatch;
   }
-  delivery.delay = std::max(absl::ZeroDuration(), state.not_before - now);
+  // A longer pause than was ever set is from before the clock was set back.
+  const absl::Duration longest = Backoff(policy.retry_backoff, state.attempts, /*jitter01=*/1);
+  delivery.delay = std::clamp(state.not_before - now, absl::ZeroDuration(), longest);
   delivery.attempt = TriesSoFar(state, policy) + 1;
   delivery.final_attempt = policy.maximum_retry_attempts != Policy::kForever &&
                            state.attempts >= policy.maximum_retry_attempts;

@@ -177,6 +177,18 @@ TEST(StepRules, NotRunSpendsNothingAndWaits) {
   EXPECT_GT(shard.Now().delay, absl::ZeroDuration());
 }
 
+// By an hour, say; the longest pause that a third try can have is 480 ms.
+TEST(StepRules, AClockThatWasSetBackMakesNoPauseLonger) {
+  Under shard{Plain()};
+  shard.Do(Fail(1, 3));
+  shard.Do(Fail(1, 3));
+  const absl::Time earlier = kNow - absl::Hours(1);
+  EXPECT_EQ(CurrentDelivery(shard.state, shard.policy, earlier).delay, absl::Milliseconds(480));
+  auto later = Step(shard.state, shard.policy, NotRun{}, earlier, 0.5);
+  ASSERT_TRUE(later.ok()) << later.status();
+  EXPECT_EQ(later->state.not_before, earlier + absl::Milliseconds(480));
+}
+
 TEST(StepRules, TheFirstLossCostsNothingButDeclaresTheBatch) {
   Under shard{Policy{}};
   EXPECT_FALSE(shard.Now().declare);
