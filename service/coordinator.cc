@@ -179,9 +179,11 @@ void Coordinator::ReleaseShard(const std::string& stream, const std::string& sha
     change.events.push_back(std::move(event));
     return change;
   };
+  // Before: afterwards nobody would know any more.
+  const bool asked = handovers_.Withdraw(stream, shard, epoch);
   committer_.Submit(stream, std::move(update),
-                    [this, stream, shard, epoch, done = std::move(done)](absl::Status status) {
-                      if (status.ok()) handovers_.NoteReleased(stream, shard, epoch);
+                    [this, stream, asked, done = std::move(done)](absl::Status status) {
+                      if (status.ok() && asked) metrics_.CountHandoff(stream, /*forced=*/false);
                       metrics_.CountStoreError("release", status);
                       done(std::move(status));
                     });

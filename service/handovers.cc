@@ -74,17 +74,15 @@ std::vector<std::string> Handovers::AskAll(const std::string& stream, const std:
   return shards;
 }
 
-void Handovers::NoteReleased(const std::string& stream, const std::string& shard, int64_t epoch) {
-  if (none_asked_) return;
-  {
-    MutexLock lock(mutex_);
-    auto requests = asked_.find(stream);
-    if (requests == asked_.end()) return;
-    auto request = requests->second.find(shard);
-    if (request == requests->second.end() || request->second.epoch != epoch) return;
-    requests->second.erase(request);
-  }
-  metrics_.CountHandoff(stream, /*forced=*/false);
+bool Handovers::Withdraw(const std::string& stream, const std::string& shard, int64_t epoch) {
+  if (none_asked_) return false;
+  MutexLock lock(mutex_);
+  auto requests = asked_.find(stream);
+  if (requests == asked_.end()) return false;
+  auto request = requests->second.find(shard);
+  if (request == requests->second.end() || request->second.epoch != epoch) return false;
+  requests->second.erase(request);
+  return true;
 }
 
 void Handovers::Run() {

@@ -52,8 +52,9 @@ class Handovers {
   bool Ask(const std::string& stream, const std::string& shard, int64_t epoch);
   // The shards that the worker is to hand over; it is told so now.
   std::vector<std::string> AskAll(const std::string& stream, const std::string& worker);
-  // The lease ended: counts a handoff if it was asked for.
-  void NoteReleased(const std::string& stream, const std::string& shard, int64_t epoch);
+  // The worker is about to give the shard back: whether it was asked to, which it is
+  // no longer then.
+  bool Withdraw(const std::string& stream, const std::string& shard, int64_t epoch);
 
  private:
   struct Request {

@@ -120,14 +120,14 @@ TEST_F(HandoversTest, FollowsWhatIsGivenBack) {
   ASSERT_TRUE(Eventually([&] { return handovers.AskAll("s", "a").size() == 2; }));
   const std::vector<std::string> asked = handovers.AskAll("s", "a");
   const int64_t epoch = Epoch(asked[1]);
+  EXPECT_FALSE(handovers.Withdraw("s", asked[1], epoch + 1));
+  EXPECT_TRUE(handovers.Withdraw("s", asked[1], epoch));
   ASSERT_TRUE(Release(asked[1]).ok());
-  handovers.NoteReleased("s", asked[1], epoch);
-  handovers.NoteReleased("s", asked[1], epoch);  // once is enough
-  EXPECT_EQ(Handoffs("graceful"), 1);
   ASSERT_EQ(Lease("b", 4), 1u);
   ASSERT_TRUE(AwaitPass());
   EXPECT_THAT(handovers.AskAll("s", "a"), ElementsAre(asked[0]));
   EXPECT_FALSE(handovers.Ask("s", asked[1], epoch + 1));
+  EXPECT_FALSE(handovers.Withdraw("s", asked[1], epoch));
 }
 
 TEST_F(HandoversTest, NothingMovesWithoutAGain) {
