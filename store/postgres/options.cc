@@ -54,6 +54,9 @@ Settings ServerSettings(const PostgresOptions& options, ConnectionKind kind) {
   }
   return {// Nothing less than a warning is told, and that is taken for one.
           {"client_min_messages", "warning"},
+          // Rows are looked up by their keys, and those that are in use are in memory:
+          // found so, a page costs little more than a row.
+          {"random_page_cost", "0.1"},
           {"statement_timeout", ms(options.statement_timeout)},
           {"lock_timeout", ms(options.lock_timeout)},
           {"idle_in_transaction_session_timeout", ms(options.idle_in_transaction_timeout)}};

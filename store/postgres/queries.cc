@@ -81,17 +81,22 @@ INSERT INTO lowmark.shard_parents (stream_id, shard, ordinal, parent)
 SELECT $1, v.* FROM unnest($2::text[], $3::integer[], $4::text[]) AS v)sql";
 
 // The aggregate takes all of `locked` before the clock is read: beside the locks
-// it would be read before the wait for them.
+// it would be read before the wait for them. Each shard is looked up by itself, so
+// that the primary key finds it: for a group of them PostgreSQL would read all of a
+// stream's where it took these for few, as those of a new stream.
 const char kLockShards[] = R"sql(
 WITH stream AS MATERIALIZED (
   SELECT stream_id, etag, CASE WHEN etag = $3 THEN '' ELSE policy::text END AS policy
   FROM lowmark.streams WHERE name = $1
 ), locked AS MATERIALIZED (
-  SELECT )sql" SHARD_COLUMNS(
+  SELECT s.*
+  FROM (SELECT k FROM unnest($2::text[]) AS k ORDER BY k COLLATE "C") AS key (shard)
+  CROSS JOIN LATERAL (
+    SELECT )sql" SHARD_COLUMNS(
     "s.") R"sql(
-  FROM lowmark.shards s
-  WHERE s.stream_id = (SELECT stream_id FROM stream) AND s.shard = ANY ($2::text[])
-  ORDER BY s.shard FOR NO KEY UPDATE OF s
+    FROM lowmark.shards s
+    WHERE s.stream_id = (SELECT stream_id FROM stream) AND s.shard = key.shard
+    FOR NO KEY UPDATE OF s) AS s
 )
 SELECT * FROM locked
 UNION ALL
@@ -99,14 +104,21 @@ SELECT NULL, stream.stream_id, stream.etag, NULL, NULL, stream.policy, NULL, NUL
           R"sql(, NULL, NULL, extract(epoch FROM clock_timestamp()), NULL, NULL, NULL
 FROM stream, (SELECT count(*) FROM locked) AS after_all_locks)sql";
 
+// Rows of these arrays, for the stream $1. Its key is given with each of them: compared
+// with $1, PostgreSQL would think of a stream's shards as few where it has not counted
+// them, as those of a new stream, and read all of them for a few.
+#define KEYED "unnest(array_fill($1::bigint, ARRAY[cardinality($2::text[])]), $2::text[]"
+#define LOCKED_SHARD                                                                 \
+  "WHERE s.stream_id = v.stream_id AND s.shard = v.shard AND s.epoch = v.old_epoch " \
+  "AND s.delivery = v.old_delivery"
+
 const char kUpdateProgress[] = R"sql(
 UPDATE lowmark.shards s
 SET position = v.position, sequence = v.sequence, batch_id = v.batch_id, delivery = v.delivery
-FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::lowmark.position_kind[], $6::text[],
+FROM )sql" KEYED R"sql(, $3::bigint[], $4::bigint[], $5::lowmark.position_kind[], $6::text[],
             $7::bigint[], $8::bigint[])
-  AS v (shard, epoch, old_delivery, position, sequence, batch_id, delivery)
-WHERE s.stream_id = $1 AND s.shard = v.shard AND s.epoch = v.epoch
-  AND s.delivery = v.old_delivery)sql";
+  AS v (stream_id, shard, old_epoch, old_delivery, position, sequence, batch_id, delivery)
+)sql" LOCKED_SHARD;
 
 const char kUpdateShards[] = R"sql(
 UPDATE lowmark.shards s
@@ -116,14 +128,14 @@ SET epoch = v.epoch, owner = v.owner, done = v.position = 'SHARD_END', position 
     lost_deliveries = v.lost_deliveries, not_before = v.not_before, outstanding = v.outstanding,
     cause = v.cause, declared = v.declared::text[],
     leased_at = CASE WHEN v.owner IN ('', s.owner) THEN s.leased_at ELSE clock_timestamp() END
-FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
+FROM )sql" KEYED R"sql(, $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
             $7::lowmark.position_kind[], $8::text[], $9::timestamptz[], $10::text[], $11::bigint[],
             $12::bigint[], $13::integer[], $14::integer[], $15::timestamptz[], $16::boolean[],
             $17::smallint[], $18::text[])
-  AS v (shard, old_epoch, old_delivery, epoch, owner, position, sequence, position_time, bounds,
-        batch_id, delivery, attempts, lost_deliveries, not_before, outstanding, cause, declared)
-WHERE s.stream_id = $1 AND s.shard = v.shard AND s.epoch = v.old_epoch
-  AND s.delivery = v.old_delivery)sql";
+  AS v (stream_id, shard, old_epoch, old_delivery, epoch, owner, position, sequence,
+        position_time, bounds, batch_id, delivery, attempts, lost_deliveries, not_before,
+        outstanding, cause, declared)
+)sql" LOCKED_SHARD;
 
 const char kLockChildren[] = R"sql(
 SELECT s.shard, s.parents_left, c.ended, s.owner = '' AND NOT s.done

@@ -102,7 +102,10 @@ absl::Status MeasureIdle(FleetRun& run, Fleet& fleet) {
 struct Loads {
   ReportBench& bench;
   std::vector<LoadFigures> rounds;
-  std::vector<double> wal_bytes;  // that a report wrote
+  // Of a report, in each round: the WAL it wrote, and the processor time it cost.
+  std::vector<double> wal_bytes;
+  std::vector<double> coordinator_us;
+  std::vector<double> postgres_us;
 };
 
 absl::StatusOr<double> ReadWalPosition(const FleetServers& servers) {
@@ -118,10 +121,17 @@ absl::Status MeasureLoad(FleetRun& run, const Channels& channels, int in_flight,
   const absl::Duration duration = run.options.load;
   auto before = ReadWalPosition(run.servers);
   if (!before.ok()) return before.status();
+  const Spent spent = ReadSpent(run.servers);
   auto load = RunLoad(loads.bench.Slots(channels, in_flight), duration / 5, duration);
   if (!load.ok()) return load.status();
+  const Spent spent_after = ReadSpent(run.servers);
   auto after = ReadWalPosition(run.servers);
   if (!after.ok()) return after.status();
+  const auto each = [&](absl::Duration time) {
+    return absl::ToDoubleMicroseconds(time) / static_cast<double>(load->all_calls);
+  };
+  loads.coordinator_us.push_back(each(spent_after.coordinator - spent.coordinator));
+  loads.postgres_us.push_back(each(spent_after.postgres - spent.postgres));
   LoadFigures figures;
   figures.per_second = load->rate();
   figures.p50_ms = Quantile(load->latencies_ms, 0.5);
@@ -137,14 +147,18 @@ void AddLoads(FleetResults& results, int in_flight, int shards, const Loads& few
   const LoadFigures of_few = Median(few.rounds);
   const LoadFigures of_many = Median(many.rounds);
   const std::string name = absl::StrFormat("%d in flight: ", in_flight);
-  results.Add(kReports, absl::StrCat(name, kFewShards, " shards"), of_few.per_second, "/s");
-  results.Add(kReports, absl::StrCat(name, shards, " shards"), of_many.per_second, "/s");
-  // A page's first change after a checkpoint writes all of it: where this differs,
-  // so does what was measured, and longer loads are wanted.
-  results.Add(kReports, absl::StrCat(name, kFewShards, " shards, WAL of a report"),
-              Median(few.wal_bytes), "bytes");
-  results.Add(kReports, absl::StrCat(name, shards, " shards, WAL of a report"),
-              Median(many.wal_bytes), "bytes");
+  const auto add = [&](int count, const Loads& loads, double per_second) {
+    const std::string what = absl::StrCat(name, count, " shards");
+    results.Add(kReports, what, per_second, "/s");
+    results.Add(kReports, what + ", a report in the coordinator", Median(loads.coordinator_us),
+                "us of cpu");
+    results.Add(kReports, what + ", in PostgreSQL", Median(loads.postgres_us), "us of cpu");
+    // A page's first change after a checkpoint writes all of it: where this differs,
+    // so does what was measured, and longer loads are wanted.
+    results.Add(kReports, what + ", its WAL", Median(loads.wal_bytes), "bytes");
+  };
+  add(kFewShards, few, of_few.per_second);
+  add(shards, many, of_many.per_second);
   results.Add(kReports, name + "all shards, ReportBatch, p50", of_many.p50_ms, "ms");
   results.Add(kReports, name + "all shards, ReportBatch, p99", of_many.p99_ms, "ms");
   results.Add(kReports, name + "all shards as a share of the few",
@@ -223,8 +237,8 @@ absl::Status RunReports(FleetRun& run) {
   auto many = ReportBench::Create(*channels, "many", options.shards);
   if (!many.ok()) return many.status();
   for (const int in_flight : options.in_flight) {
-    Loads of_few{**few, {}, {}};
-    Loads of_many{**many, {}, {}};
+    Loads of_few{**few, {}, {}, {}, {}};
+    Loads of_many{**many, {}, {}, {}, {}};
     std::cerr << absl::StrFormat("  %d in flight:", in_flight);
     for (int round = 0; round < options.rounds; ++round) {
       // In turn also who is first, so that it is not always the same one.

@@ -225,6 +225,7 @@ BEGIN
         ALTER ROLE lowmark_app SET statement_timeout = '3s';
         ALTER ROLE lowmark_app SET lock_timeout = '1s';
         ALTER ROLE lowmark_app SET idle_in_transaction_session_timeout = '2s';
+        ALTER ROLE lowmark_app SET random_page_cost = 0.1;
       END IF;
     EXCEPTION
       WHEN insufficient_privilege THEN

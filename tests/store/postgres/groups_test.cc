@@ -239,5 +239,48 @@ TEST_F(GroupsTest, ReportsAreHotUpdates) {
   EXPECT_GE(count("n_tup_hot_upd") - hot_before, kShards * kRounds * 95 / 100);
 }
 
+// However many a stream has, and whether or not PostgreSQL has counted them.
+TEST_F(GroupsTest, AGroupReadsItsOwnShardsAlone) {
+  constexpr int kShards = 4000;
+  constexpr int kGroup = 50;
+  database_.Query("ALTER TABLE lowmark.shards SET (autovacuum_enabled = false)");
+  std::vector<std::string> ids;
+  for (int i = 0; i < kShards; ++i) ids.push_back(absl::StrCat(i));
+  ASSERT_EQ(AddLeased(ids).size(), ids.size());
+  const auto count = [&](const char* what) {
+    return std::stol(database_.Query(absl::StrCat("SELECT ", what, R"sql(
+        FROM pg_stat_user_tables WHERE relname = 'shards')sql")));
+  };
+  int64_t written = kShards;
+  for (const char* statistics : {"SELECT 1", "ANALYZE lowmark.shards"}) {
+    store_.reset();  // so that what it has done until here is counted
+    ASSERT_TRUE(Await("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'shards'",
+                      absl::StrCat(written)));
+    database_.Query(statistics);
+    const int64_t before = count("seq_tup_read + idx_tup_fetch");
+    store_ = std::make_unique<PostgresStore>(Patient(database_.app_options()));
+    for (bool retried : {false, true}) {
+      std::vector<ShardUpdate> updates;
+      for (int i = 0; i < kGroup; ++i) {
+        updates.push_back({absl::StrCat(i * 7), [retried](const ShardView& view) {
+                             ShardChange change;
+                             change.changed = true;
+                             change.shard = view.shard;
+                             ++change.shard.state.delivery;
+                             change.shard.state.attempts += retried ? 1 : 0;
+                             return absl::StatusOr<ShardChange>(change);
+                           }});
+      }
+      for (const auto& status : Update(*store_, std::move(updates))) ASSERT_TRUE(status.ok());
+    }
+    store_.reset();
+    written += 2 * kGroup;
+    ASSERT_TRUE(Await("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'shards'",
+                      absl::StrCat(written)));
+    // Each to lock it, and to write it.
+    EXPECT_EQ(count("seq_tup_read + idx_tup_fetch") - before, 2 * 2 * kGroup) << statistics;
+  }
+}
+
 }  // namespace
 }  // namespace lowmark
