@@ -156,7 +156,7 @@ SteadyTime LeaseQueue::Serve(const std::string& stream, Waiters& round) {
   }
   watch_ = NoteAnswer(watch_, rules_, Monotonic(), answers->now);
   SteadyTime next =
-      std::min(Spread(Poll()), SteadyDeadline(answers->next_expiry - answers->now + kAfterExpiry));
+      std::min(Spread(Poll()), SteadyDeadline(answers->look_again - answers->now + kAfterExpiry));
   // Sessions that have expired already may be ended from then on.
   if (watch_.settled_at > Monotonic()) {
     next = std::min(next, SteadyDeadline(watch_.settled_at - Monotonic()));

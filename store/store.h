@@ -158,8 +158,9 @@ struct LeaseAnswers {
   std::vector<absl::StatusOr<LeaseGrant>> grants;
   // The store's clock.
   absl::Time now;
-  // When the next of the stream's sessions expires, unless it is renewed.
-  absl::Time next_expiry = absl::InfiniteFuture();
+  // When another round may do more: when the next of the stream's sessions expires,
+  // unless it is renewed, or enough workers have gathered.
+  absl::Time look_again = absl::InfiniteFuture();
 };
 
 // What a shard weighs, in the measure of the stream's policy.

@@ -52,6 +52,17 @@ std::vector<size_t> ChooseByLoad(const std::vector<HeldShard>& held, std::vector
 
 }  // namespace
 
+absl::Duration Gathering(const Census& census) {
+  // A clock that was set back makes workers younger than new: nothing waits for it.
+  if (census.shards < kShardsToGatherFor || absl::AbsDuration(census.age) >= kGathering) {
+    return absl::ZeroDuration();
+  }
+  for (const WorkerLoad& worker : census.workers) {
+    if (worker.held > 0) return absl::ZeroDuration();
+  }
+  return kGathering - absl::AbsDuration(census.age);
+}
+
 std::vector<int64_t> ShareOut(const Census& census, int64_t free) {
   return ByLoad(census) ? ShareOutByLoad(census, free) : ShareOutByNumber(census, free);
 }

@@ -47,7 +47,16 @@ struct Census {
   bool paused = false;   // no shard is to be held
   bool frozen = false;   // no shard is to move from one live worker to another
   bool by_load = false;  // balance by load instead of number
+  // How long the worker has been there that has been there longest.
+  absl::Duration age = absl::InfiniteDuration();
 };
+
+// How much longer to wait before any shard is given away: in a stream of many shards
+// that is being started, of which none is held, for the workers that start with the
+// first one. Each gets its share at once then, rather than from those that came first.
+inline constexpr int64_t kShardsToGatherFor = 5000;
+inline constexpr absl::Duration kGathering = absl::Seconds(1);
+absl::Duration Gathering(const Census& census);
 
 // The number of shards each worker of the census should hold, in its order, when
 // balanced by number. No worker gets more than held + wanted. All zero where the

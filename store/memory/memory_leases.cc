@@ -52,7 +52,7 @@ absl::StatusOr<LeaseAnswers> MemoryStore::LeaseShards(const LeaseRound& round) {
     }
     for (const auto& [worker, session] : (*data)->sessions) {
       if (!session.ended && session.expires > now) {
-        answers.next_expiry = std::min(answers.next_expiry, session.expires);
+        answers.look_again = std::min(answers.look_again, session.expires);
       }
     }
   }
@@ -131,6 +131,10 @@ void MemoryStore::LeaseFree(StreamData& data, const LeaseRound& round,
                             LeaseAnswers& answers) {
   int64_t free = 0;
   const Census census = TakeCensus(data, now, free);
+  if (const absl::Duration wait = Gathering(census); wait > absl::ZeroDuration()) {
+    answers.look_again = std::min(answers.look_again, now + wait);
+    return;
+  }
   const auto given = [&](size_t i) {
     return complete[i] ? std::nullopt : std::optional<int64_t>(0);
   };
@@ -223,9 +227,13 @@ Census MemoryStore::TakeCensus(const StreamData& data, absl::Time now, int64_t& 
     if (shard.owner.empty()) ++free;
   }
   std::map<int64_t, std::string> by_age;
+  absl::Duration age = -absl::InfiniteDuration();
   for (const auto& [worker, session] : data.sessions) {
-    if (!session.ended && session.expires > now) by_age.emplace(session.order, worker);
+    if (session.ended || session.expires <= now) continue;
+    by_age.emplace(session.order, worker);
+    age = std::max(age, now - session.opened);
   }
+  census.age = age;
   for (const auto& [order, worker] : by_age) {
     census.workers.push_back(RecordOf(data, worker, now).load);
   }

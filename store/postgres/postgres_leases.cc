@@ -42,7 +42,7 @@ struct Probe {
   bool any_expired = false;  // whose session is to be ended
   bool any_ended = false;    // whose shards are to be freed
   std::string elected;
-  absl::Time next_expiry = absl::InfiniteFuture();
+  absl::Time look_again = absl::InfiniteFuture();
   absl::Time now;
 };
 
@@ -53,7 +53,7 @@ Probe ReadProbe(const pqxx::row& row) {
   probe.any_expired = *row[4].c_str() == 't';
   probe.any_ended = *row[5].c_str() == 't';
   if (!row[6].is_null()) probe.elected = row[6].as<std::string>();
-  if (!row[7].is_null()) probe.next_expiry = ToTime(row[7]);
+  if (!row[7].is_null()) probe.look_again = ToTime(row[7]);
   probe.now = ToTime(row[8]);
   return probe;
 }
@@ -98,7 +98,7 @@ absl::StatusOr<LeaseAnswers> PostgresStore::LeaseShards(const LeaseRound& round)
     if (auto s = (this->*step)(state); !s.ok()) return s;
   }
   answers.now = state.probe.now;
-  answers.next_expiry = state.probe.next_expiry;
+  answers.look_again = state.probe.look_again;
   return answers;
 }
 
@@ -263,6 +263,11 @@ absl::Status PostgresStore::TryLease(pqxx::transaction_base& transaction, Round&
     return StreamNotFound(round.asked.stream);
   }
   const FleetRead fleet = ReadFleet(transaction.exec_params(sql::kReadCensus, stream_id), policy);
+  if (const absl::Duration wait = Gathering(fleet.census); wait > absl::ZeroDuration()) {
+    round.probe.look_again = std::min(round.probe.look_again, round.probe.now + wait);
+    more = false;
+    return absl::OkStatus();
+  }
   // Where a commit's outcome was unknown, what it leased is a lost answer.
   round.hold_more.clear();
   for (const WorkerLoad& load : fleet.census.workers) {

@@ -83,12 +83,16 @@ FleetRead ReadFleet(const pqxx::result& rows, const Policy& policy) {
   FleetRead fleet;
   Census& census = fleet.census;
   SetPolicy(policy, census);
+  absl::Duration age = -absl::InfiniteDuration();
   for (const pqxx::row& row : rows) {
     fleet.free = ToInt(row[12]);
     if (row[0].is_null()) continue;  // no worker at all
     census.shards += ToInt(row[2]);
-    if (IsLive(row)) census.workers.push_back(ReadWorker(row).load);
+    if (!IsLive(row)) continue;
+    census.workers.push_back(ReadWorker(row).load);
+    age = std::max(age, absl::Seconds(ToDouble(row[13])));
   }
+  census.age = age;
   census.shards += fleet.free;
   return fleet;
 }

@@ -277,7 +277,8 @@ WHERE w.stream_id = $1 AND w.worker = given.worker)sql";
   "w.proven, w.cordoned, w.draining, w.ended_at IS NOT NULL, extract(epoch FROM w.opened_at), " \
   "extract(epoch FROM w.expires_at), w.expires_at > clock_timestamp(), w.load"
 
-const char kReadCensus[] = "SELECT " WORKER_COLUMNS R"sql(, f.free
+const char kReadCensus[] = "SELECT " WORKER_COLUMNS R"sql(, f.free,
+  extract(epoch FROM clock_timestamp() - w.opened_at)
 FROM (SELECT count(*) AS free FROM lowmark.shards
       WHERE stream_id = $1 AND owner = '' AND parents_left = 0 AND NOT done) f
 LEFT JOIN lowmark.workers w ON w.stream_id = $1 AND NOT w.gone

@@ -193,5 +193,24 @@ TEST(ShareOut, ByLoadIsWhatOneByOneGivesInRandomFleets) {
   }
 }
 
+TEST(Gathering, WaitsForWorkersOnlyWhereManyShardsAreFirstSharedOut) {
+  Census census = Fleet({{"a", 1, 0, 9}, {"b", 1, 0, 9}}, kShardsToGatherFor);
+  EXPECT_EQ(Gathering(census), absl::ZeroDuration()) << "of an age that is not known";
+  census.age = absl::Milliseconds(300);
+  EXPECT_EQ(Gathering(census), absl::Milliseconds(700));
+  census.age = kGathering;
+  EXPECT_EQ(Gathering(census), absl::ZeroDuration());
+  census.age = absl::ZeroDuration();
+  EXPECT_EQ(Gathering(census), kGathering);
+  census.age = -absl::Hours(1);
+  EXPECT_EQ(Gathering(census), absl::ZeroDuration()) << "the clock was set back";
+  census.age = absl::ZeroDuration();
+  census.workers[1].held = 1;
+  EXPECT_EQ(Gathering(census), absl::ZeroDuration()) << "not its start";
+  census.workers[1].held = 0;
+  census.shards = kShardsToGatherFor - 1;
+  EXPECT_EQ(Gathering(census), absl::ZeroDuration()) << "few shards";
+}
+
 }  // namespace
 }  // namespace lowmark

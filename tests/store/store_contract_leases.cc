@@ -1,4 +1,6 @@
 // Leases and sessions.
+#include "absl/strings/str_cat.h"
+#include "service/core/assignment.h"
 #include "tests/store/store_contract.h"
 #include "tests/support/one_call.h"
 
@@ -120,8 +122,35 @@ TEST_P(StoreContract, ServesTheCallsOfARoundTogether) {
     leased += grant->leases.size();
   }
   EXPECT_EQ(leased, 5u);
-  EXPECT_GT(answers->next_expiry, answers->now + absl::Minutes(9));
-  EXPECT_LE(answers->next_expiry, answers->now + absl::Minutes(10));
+  EXPECT_GT(answers->look_again, answers->now + absl::Minutes(9));
+  EXPECT_LE(answers->look_again, answers->now + absl::Minutes(10));
+}
+
+TEST_P(StoreContract, ManyShardsAreSharedOutAmongThoseThatStartTogether) {
+  std::vector<std::string> shards;
+  for (int64_t i = 0; i < kShardsToGatherFor; ++i) shards.push_back(absl::StrCat("s", i));
+  AddShards(shards);
+  LeaseRound round;
+  round.stream = "s";
+  round.session_ttl = absl::Minutes(10);
+  size_t leased = 0;
+  for (const char* worker : {"a", "b", "c"}) {
+    round.calls = {Call(worker, kShardsToGatherFor)};
+    auto answers = store().LeaseShards(round);
+    ASSERT_TRUE(answers.ok()) << answers.status();
+    leased += answers->grants[0]->leases.size();
+    EXPECT_LE(answers->look_again, answers->now + kGathering);
+  }
+  ASSERT_EQ(leased, 0u) << "within a second";
+  round.calls.clear();
+  for (const char* worker : {"a", "b", "c"})
+    round.calls.push_back(Call(worker, kShardsToGatherFor));
+  Advance(kGathering);
+  auto answers = store().LeaseShards(round);
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  for (const auto& grant : answers->grants) {
+    EXPECT_NEAR(static_cast<double>(grant->leases.size()), kShardsToGatherFor / 3, 1);
+  }
 }
 
 TEST_P(StoreContract, OneCallersTroubleIsNotItsRounds) {

@@ -31,7 +31,8 @@ class PostgresUnderTest : public StoreUnderTest {
   void Advance(absl::Duration duration) override {
     const std::string by = absl::StrCat("interval '", absl::ToInt64Milliseconds(duration), " ms'");
     database_.Query(absl::StrCat("UPDATE lowmark.workers SET expires_at = expires_at - ", by,
-                                 ", wants_until = wants_until - ", by));
+                                 ", wants_until = wants_until - ", by, ", opened_at = opened_at - ",
+                                 by));
   }
 
  private:
