@@ -49,6 +49,8 @@ const char* EventKind(Outcome outcome) {
       return "not_run";
     case Outcome::kShardEnd:
       return "done";
+    case Outcome::kResolved:
+      return "resolved";
     default:
       return nullptr;  // successes are the checkpoint itself
   }
@@ -91,9 +93,11 @@ absl::StatusOr<ShardChange> DecideReport(const Report& report, const ShardView& 
       letter.records = RecordsOf(report, range);
       change.dead_letters.push_back(std::move(letter));
     }
+    // What a success has to tell is that the source lost records.
+    const bool vanished = step->facts.outcome == Outcome::kShardEnd && !report.trouble.empty();
     if (const char* name = EventKind(step->facts.outcome)) {
       ShardEvent event;
-      event.kind = name;
+      event.kind = vanished ? "vanished" : name;
       event.epoch = report.epoch;
       event.delivery = report.delivery;
       event.actor = report.worker;

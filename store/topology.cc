@@ -36,12 +36,13 @@ absl::StatusOr<NewShards> FindNew(const std::map<std::string, bool>& known,
   return fresh;
 }
 
-// Takes away, again and again, the shards all of whose parents are taken away or
-// were known before. What is left lies on a cycle or below one.
-absl::Status CheckNoCycle(const NewShards& fresh) {
+// The new shards, parents before children: takes away, again and again, those all of
+// whose parents are taken away or were known before. What is left lies on a cycle or
+// below one.
+absl::StatusOr<std::vector<std::string>> InOrder(const NewShards& fresh) {
   std::map<std::string, size_t> waiting;  // parents that are new, by shard
   std::map<std::string, std::vector<std::string>> children;
-  std::vector<std::string> ready;
+  std::vector<std::string> order;
   for (const auto& [id, shard] : fresh) {
     const std::set<std::string> parents(shard->parents.begin(), shard->parents.end());
     for (const std::string& parent : parents) {
@@ -49,19 +50,29 @@ absl::Status CheckNoCycle(const NewShards& fresh) {
       ++waiting[id];
       children[parent].push_back(id);
     }
-    if (!waiting.contains(id)) ready.push_back(id);
+    if (!waiting.contains(id)) order.push_back(id);
   }
-  while (!ready.empty()) {
-    const std::string id = std::move(ready.back());
-    ready.pop_back();
-    for (const std::string& child : children[id]) {
+  for (size_t next = 0; next < order.size(); ++next) {
+    for (const std::string& child : children[order[next]]) {
       if (--waiting[child] > 0) continue;
       waiting.erase(child);
-      ready.push_back(child);
+      order.push_back(child);
     }
   }
-  if (waiting.empty()) return absl::OkStatus();
+  if (waiting.empty()) return order;
   return InvalidField("shard", waiting.begin()->first, "must not be its own ancestor");
+}
+
+// The new shards that continue known ones, directly or through others that are new.
+std::set<std::string> Continuing(const NewShards& fresh, const std::vector<std::string>& order,
+                                 const std::map<std::string, bool>& known) {
+  std::set<std::string> continuing;
+  for (const std::string& id : order) {
+    for (const std::string& parent : fresh.at(id)->parents) {
+      if (known.contains(parent) || continuing.contains(parent)) continuing.insert(id);
+    }
+  }
+  return continuing;
 }
 
 }  // namespace
@@ -72,7 +83,9 @@ absl::StatusOr<std::vector<ShardRecord>> PlanNewShards(const std::string& stream
                                                        const std::vector<SourceShard>& listed) {
   auto fresh = FindNew(known, listed);
   if (!fresh.ok()) return fresh.status();
-  if (auto s = CheckNoCycle(*fresh); !s.ok()) return s;
+  auto order = InOrder(*fresh);
+  if (!order.ok()) return order.status();
+  const std::set<std::string> continuing = Continuing(*fresh, *order, known);
   std::vector<ShardRecord> records;
   records.reserve(fresh->size());
   for (const auto& [id, shard] : *fresh) {
@@ -88,7 +101,7 @@ absl::StatusOr<std::vector<ShardRecord>> PlanNewShards(const std::string& stream
           return found == known.end() || !found->second;
         });
     record.shard =
-        NewShard(stream, id, static_cast<int32_t>(left), !record.parents.empty(), policy);
+        NewShard(stream, id, static_cast<int32_t>(left), continuing.contains(id), policy);
     record.shard.state.position.time = StoredTime(record.shard.state.position.time);
     records.push_back(std::move(record));
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "service/core/position.h"
 #include "service/core/record.h"
 #include "worker/origin.h"
@@ -48,7 +49,7 @@ struct ReadLimits {
   int64_t max_bytes = int64_t{1} << 20;
   // Where not empty: no record after this sequence number, which is one that
   // the source returned before.
-  std::string end_sequence;
+  std::string end_sequence = {};
 };
 
 // What one read found.
@@ -63,6 +64,11 @@ struct ReadResult {
   // In the shard's order, each after the one before.
   std::vector<SourceRecord> records;
   State state = State::kUpToDate;
+  // The source wants to be left alone for so long before the next read (a quota).
+  absl::Duration pause = absl::ZeroDuration();
+  // With kShardEnd, where the shard is over though not all of it was read: what
+  // became of the rest. For log and audit.
+  std::string vanished = {};
   // Records that follow these in the shard now, as far as the source can tell;
   // an estimate will do. -1 where it cannot.
   int64_t records_behind = -1;
@@ -89,6 +95,14 @@ class Source {
 
   // Every shard that the source has now. Errors as in ShardReader::Read.
   virtual absl::StatusOr<std::vector<ListedShard>> ListShards() = 0;
+
+  // What LATEST is in a shard now, as a position that stays where it is: AT, AFTER or
+  // AT_TIMESTAMP. A worker has it stored before it reads, so that a crash before the first
+  // record skips nothing. A source that cannot tell says LATEST. Errors as in
+  // ShardReader::Read.
+  virtual absl::StatusOr<Position> ResolveLatest(const std::string& /*shard*/) {
+    return Position::Latest();
+  }
 
   // A reader of a shard from a position; any but SHARD_END. LATEST is resolved
   // by the first read and stays there. Errors as in ShardReader::Read.

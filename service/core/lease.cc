@@ -16,12 +16,12 @@ std::string Name(const Shard& shard) { return absl::StrCat(shard.stream, "/", sh
 }  // namespace
 
 Shard NewShard(const std::string& stream, const std::string& shard, int32_t parents_left,
-               bool has_parents, const Policy& policy) {
+               bool continues, const Policy& policy) {
   Shard fresh;
   fresh.stream = stream;
   fresh.shard = shard;
   fresh.parents_left = parents_left;
-  fresh.state.position = has_parents ? Position::TrimHorizon() : policy.starting_position;
+  fresh.state.position = continues ? Position::TrimHorizon() : policy.starting_position;
   return fresh;
 }
 

@@ -30,11 +30,12 @@ struct Shard {
   bool operator==(const Shard&) const = default;
 };
 
-// A shard that a stream just learnt of. One that came from a split or merge
-// starts at its first record whatever the policy says: what its parents did not
-// have is in it.
+// A shard that a stream just learnt of. One that continues shards which the stream knew
+// before starts at its first record whatever the policy says: what they did not have is in
+// it. Shards that came of a split or merge before the stream knew any of them start where
+// the policy says, like their ancestors: LATEST means nothing old.
 Shard NewShard(const std::string& stream, const std::string& shard, int32_t parents_left,
-               bool has_parents, const Policy& policy);
+               bool continues, const Policy& policy);
 
 // What a report is about, once it is known not to be stale.
 enum class ReportKind {

@@ -75,6 +75,7 @@ class Stepper {
   absl::Status operator()(const SetAside& event);
   absl::Status operator()(const NotRun& event);
   absl::Status operator()(const Started& event);
+  absl::Status operator()(const Resolved& event);
   absl::Status operator()(const Granted& event);
   absl::Status operator()(const Released& event);
   absl::Status operator()(const Sought& event);
@@ -208,6 +209,30 @@ absl::Status Stepper::operator()(const Started& event) {
   const Batch batch = MakeBatch(event.sequences);
   state().declared = DeclaredBatch{batch.first, batch.middle, batch.last, batch.count};
   facts().outcome = Outcome::kStarted;
+  return absl::OkStatus();
+}
+
+absl::Status Stepper::operator()(const Resolved& event) {
+  if (state().position.kind != Position::Kind::kLatest) {
+    return InvalidField(
+        "resolved.position", event.position.ToString(),
+        absl::StrCat("the delivery does not start at LATEST, but ", state().position.ToString()));
+  }
+  switch (event.position.kind) {
+    case Position::Kind::kAt:
+    case Position::Kind::kAfter:
+      if (IsSequence(event.position.sequence, policy_.sequence_order)) break;
+      return InvalidField("resolved.position", event.position.sequence,
+                          SequenceForm(policy_.sequence_order));
+    case Position::Kind::kAtTimestamp:
+      break;
+    default:
+      return InvalidField("resolved.position", event.position.ToString(),
+                          "must be a sequence number or a time");
+  }
+  state().position = event.position;
+  facts().outcome = Outcome::kResolved;
+  HandOver();
   return absl::OkStatus();
 }
 

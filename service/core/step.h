@@ -16,6 +16,7 @@
 //   5. a lost delivery spends no retry, until losses exceed the policy's limit.
 //   6. trouble before the handler ran spends nothing.
 //   7. the end of the shard is a position.
+//   8. LATEST is pinned before the first record is read.
 #ifndef LOWMARK_SERVICE_CORE_STEP_H_
 #define LOWMARK_SERVICE_CORE_STEP_H_
 
@@ -131,12 +132,18 @@ struct Granted {};
 // The worker gives the shard back; an outstanding delivery was not run.
 struct Released {};
 
+// The source has said where LATEST is, at which the delivery starts.
+struct Resolved {
+  Position position;
+};
+
 // An operator moves the checkpoint.
 struct Sought {
   Position position;
 };
 
-using Event = std::variant<Succeeded, Failed, SetAside, NotRun, Started, Granted, Released, Sought>;
+using Event =
+    std::variant<Succeeded, Failed, SetAside, NotRun, Started, Resolved, Granted, Released, Sought>;
 
 // --- Results ---------------------------------------------------------------
 
@@ -164,6 +171,7 @@ enum class Outcome {
   kNotRun,    // rule 6
   kShardEnd,  // rule 7
   kStarted,
+  kResolved,
   kGranted,
   kReleased,
   kSought,

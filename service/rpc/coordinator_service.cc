@@ -58,6 +58,7 @@ absl::StatusOr<std::shared_ptr<const Report>> ReadReport(const v1::ReportBatchRe
   if (request.has_success()) {
     report->event = Succeeded{request.first_sequence(), request.last_sequence(),
                               request.record_count(), request.success().shard_end()};
+    report->trouble = request.success().vanished();
   } else if (request.has_failure()) {
     const v1::BatchFailure& failure = request.failure();
     report->event = Failed{ToVector(failure.sequences()), ToVector(failure.failed_sequences()),
@@ -74,6 +75,12 @@ absl::StatusOr<std::shared_ptr<const Report>> ReadReport(const v1::ReportBatchRe
     report->event = NotRun{};
     report->trouble =
         absl::StrCat(request.not_run().error_type(), ": ", request.not_run().error_message());
+  } else if (request.has_resolved()) {
+    // Whether it has the form that the stream's order asks for is seen by its rules.
+    auto position = PositionFromProto("resolved.position", request.resolved().position(),
+                                      SequenceOrder::kPositional);
+    if (!position.ok()) return position.status();
+    report->event = Resolved{*std::move(position)};
   } else {
     report->event = Started{ToVector(request.started().sequences())};
   }

@@ -92,6 +92,9 @@ absl::Status CheckError(absl::string_view field, const std::string& type,
 }
 
 absl::Status CheckSummary(const v1::ReportBatchRequest& request) {
+  if (request.has_resolved() && request.record_count() != 0) {
+    return InvalidField("record_count", request.record_count(), "must be 0 with resolved");
+  }
   if (request.record_count() == 0) {
     if (!request.first_sequence().empty()) {
       return InvalidField("first_sequence", request.first_sequence(),
@@ -197,7 +200,8 @@ absl::Status Validate(const v1::ReportBatchRequest& request) {
   }
   switch (request.outcome_case()) {
     case v1::ReportBatchRequest::kSuccess:
-      return absl::OkStatus();
+      return CheckText("success.vanished", request.success().vanished(), kLongestErrorMessage,
+                       true);
     case v1::ReportBatchRequest::kFailure:
       return CheckFailure(request);
     case v1::ReportBatchRequest::kSetAside:
@@ -207,10 +211,13 @@ absl::Status Validate(const v1::ReportBatchRequest& request) {
                         request.not_run().error_message());
     case v1::ReportBatchRequest::kStarted:
       return CheckListed("started", request, request.started().sequences());
+    case v1::ReportBatchRequest::kResolved:
+      return absl::OkStatus();  // its position is seen to by the rules
     case v1::ReportBatchRequest::OUTCOME_NOT_SET:
       break;
   }
-  return InvalidField("outcome", "", "must be success, failure, set_aside, not_run or started");
+  return InvalidField("outcome", "",
+                      "must be success, failure, set_aside, not_run, started or resolved");
 }
 
 absl::Status Validate(const v1::HeartbeatRequest& request) {

@@ -38,7 +38,7 @@ TEST(NewShard, StartsWhereThePolicySays) {
   EXPECT_TRUE(shard.leasable());
 }
 
-TEST(NewShard, ThatHasParentsStartsAtItsFirstRecord) {
+TEST(NewShard, ThatContinuesOthersStartsAtItsFirstRecord) {
   Policy policy;
   policy.starting_position = Position::Latest();
   const Shard child = NewShard("orders", "1", 2, true, policy);

@@ -68,7 +68,9 @@ class Servers:
     def environment(self):
         """What a reader has who followed what `lowmark dev` printed."""
         postgres = re.search(r'psql "(.*)"', self._said()).group(1)
-        return {**os.environ, "LOWMARK_COORDINATOR": self.address, "POSTGRES": postgres}
+        source = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+        return {**os.environ, "LOWMARK_COORDINATOR": self.address, "POSTGRES": postgres,
+                "LOWMARK_SOURCE": source}
 
     def metrics(self):
         """The names of all metrics of a coordinator and a worker."""

@@ -148,19 +148,37 @@ void World::StartCoordinator(int i, const std::string& address) {
 }
 
 void World::StartWorker(int i) {
-  workers_[i] = Start({WORKER, "--coordinator", Target(), "--stream", "t", "--source", "file",
-                       "--source-path", directory_ + "/source", "--handler", "exec",
-                       "--handler-command", absl::StrCat(HANDLER, " ", directory_), "--http-listen",
-                       "127.0.0.1:0", "--grace", "20s", "--sync-interval", "1s"},
-                      absl::StrCat(directory_, "/worker-", i, ".log"));
+  std::vector<std::string> argv = {WORKER,
+                                   "--coordinator",
+                                   Target(),
+                                   "--stream",
+                                   "t",
+                                   "--handler",
+                                   "exec",
+                                   "--handler-command",
+                                   absl::StrCat(HANDLER, " ", directory_),
+                                   "--http-listen",
+                                   "127.0.0.1:0",
+                                   "--grace",
+                                   "20s",
+                                   "--sync-interval",
+                                   "1s"};
+  const std::vector<std::string> files = {"--source", "file", "--source-path",
+                                          directory_ + "/source"};
+  const std::vector<std::string>& source = options_.source.empty() ? files : options_.source;
+  argv.insert(argv.end(), source.begin(), source.end());
+  workers_[i] = Start(std::move(argv), absl::StrCat(directory_, "/worker-", i, ".log"));
 }
 
-void World::CreateStream(const std::string& stream) {
-  auto created =
-      RunCommand({.argv = {CLI, "streams", "create", stream, "--coordinator", Target(), "--set",
-                           "batch_size=20", "--set", "maximum_retry_attempts=2", "--set",
-                           "retry_backoff.initial=10ms", "--set", "retry_backoff.maximum=100ms"}},
-                 kPatience);
+void World::CreateStream(const std::string& stream, const std::vector<std::string>& sets) {
+  ProcessOptions command;
+  command.argv = {CLI, "streams", "create", stream, "--coordinator", Target()};
+  for (const char* set : {"batch_size=20", "maximum_retry_attempts=2", "retry_backoff.initial=10ms",
+                          "retry_backoff.maximum=100ms"}) {
+    command.argv.insert(command.argv.end(), {"--set", set});
+  }
+  for (const std::string& set : sets) command.argv.insert(command.argv.end(), {"--set", set});
+  auto created = RunCommand(command, kPatience);
   ASSERT_TRUE(created.ok()) << created.status();
   ASSERT_TRUE(created->exit.ok()) << created->output << Log("coordinator-0");
 }

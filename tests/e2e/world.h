@@ -34,6 +34,8 @@ struct WorldOptions {
   std::string target = {};
   absl::Duration session_ttl = absl::Seconds(3);
   absl::Duration connection_age = absl::Minutes(10);
+  // The workers' flags of their source, where that is not the one of the files below.
+  std::vector<std::string> source = {};
 };
 
 class World {
@@ -71,7 +73,7 @@ class World {
   void StartCoordinator(int i, const std::string& address);
   void StartWorker(int i);
   // Batches of 20, two retries, short backoff. Workers process "t".
-  void CreateStream(const std::string& stream = "t");
+  void CreateStream(const std::string& stream = "t", const std::vector<std::string>& sets = {});
 
   PostgresCluster& postgres() { return *postgres_; }
   PostgresCluster& standby() { return *standby_; }

@@ -100,6 +100,28 @@ std::string SetUp(RunningServer& server, int64_t& epoch) {
   return letters.dead_letters(0).id();
 }
 
+// Worker "w" holds shard "1" of stream "latest", and has read nothing of it; its epoch.
+int64_t SetUpLatest(RunningServer& server) {
+  v1::CreateStreamRequest create;
+  create.set_stream("latest");
+  create.mutable_config()->mutable_starting_position()->mutable_latest();
+  v1::CreateStreamResponse created;
+  EXPECT_TRUE(Call(&AdminStub::CreateStream, server.admin(), create, &created).ok());
+  v1::LeaseShardRequest lease = LeaseRequest(0);
+  lease.set_stream("latest");
+  v1::LeaseShardResponse leased;
+  EXPECT_TRUE(Call(&CoordinatorStub::LeaseShard, server.workers(), lease, &leased).ok());
+  v1::SyncShardsRequest sync;
+  sync.set_stream("latest");
+  sync.set_worker("w");
+  sync.add_shards()->set_shard("1");
+  v1::SyncShardsResponse synced;
+  EXPECT_TRUE(Call(&CoordinatorStub::SyncShards, server.workers(), sync, &synced).ok());
+  EXPECT_TRUE(Call(&CoordinatorStub::LeaseShard, server.workers(), lease, &leased).ok());
+  EXPECT_EQ(leased.leases_size(), 1);
+  return leased.leases(0).epoch();
+}
+
 class Collector {
  public:
   template <typename Request>
@@ -121,7 +143,8 @@ class Collector {
 void AddReports(int64_t epoch, Collector& good) {
   const v1::ReportBatchRequest base = Report(epoch, 2, 2, 3);
   v1::ReportBatchRequest success = base;
-  success.mutable_success();
+  success.mutable_success()->set_shard_end(true);
+  success.mutable_success()->set_vanished("gone");
   good.Add("ReportBatch/success", success);
 
   v1::ReportBatchRequest failure = base;
@@ -151,6 +174,18 @@ void AddReports(int64_t epoch, Collector& good) {
   started.mutable_started()->add_sequences("2");
   started.mutable_started()->add_sequences("3");
   good.Add("ReportBatch/started", started);
+}
+
+void AddResolved(int64_t epoch, Collector& good) {
+  v1::ReportBatchRequest resolved = Report(epoch, 1, 1, 0);
+  resolved.set_stream("latest");
+  resolved.clear_first_sequence();
+  resolved.clear_last_sequence();
+  resolved.mutable_resolved()->mutable_position()->set_at_sequence("7");
+  good.Add("ReportBatch/resolved_at", resolved);
+  resolved.mutable_resolved()->mutable_position()->mutable_at_timestamp()->set_seconds(
+      1'700'000'000);
+  good.Add("ReportBatch/resolved_at_timestamp", resolved);
 }
 
 void AddOtherWorkerCalls(int64_t epoch, Collector& good) {
@@ -262,6 +297,7 @@ std::vector<GoodRequest> MakeGoodRequests(RunningServer& server) {
   const std::string dead_letter = SetUp(server, epoch);
   Collector good;
   AddReports(epoch, good);
+  AddResolved(SetUpLatest(server), good);
   AddOtherWorkerCalls(epoch, good);
   AddStreamCalls(good);
   AddWorkerAdministration(good);

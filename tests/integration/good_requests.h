@@ -22,8 +22,8 @@ struct GoodRequest {
 
 // What the good requests are about: stream "orders" with shard "1", leased to
 // worker "w", at delivery 2 of records 2..3, and a dead letter of record 1; shard
-// "2" is free. Made through the server. Returns all good requests; each is good
-// as the first one after this.
+// "2" is free; and stream "latest" with shard "1", leased to "w" at LATEST. Made through the
+// server. Returns all good requests; each is good as the first one after this.
 std::vector<GoodRequest> MakeGoodRequests(RunningServer& server);
 
 // The methods of both services.

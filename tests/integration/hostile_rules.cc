@@ -123,12 +123,12 @@ const Rule kDistinctEntries = Range(0, 0);
 
 // The number of records, which has to fit what else the report says.
 Verdict RecordCount(const Probe& probe) {
-  return probe.number >= 1 && probe.number <= 10'000 ? Verdict::kEither : Verdict::kRefused;
+  return probe.number >= 0 && probe.number <= 10'000 ? Verdict::kEither : Verdict::kRefused;
 }
 
-// A sequence number that has to lie in the delivery.
+// A sequence number that has to lie in the delivery; none where it has no records.
 Verdict SequenceInBatch(const Probe& probe) {
-  return IsId(probe.text) ? Verdict::kEither : Verdict::kRefused;
+  return probe.text.empty() || IsId(probe.text) ? Verdict::kEither : Verdict::kRefused;
 }
 
 // One of the failed: unknown ones are a way to say "all".
@@ -156,6 +156,7 @@ std::map<std::string, Rule> WorkerRules() {
       {"ReportBatchRequest.set_aside", Never},
       {"ReportBatchRequest.not_run", Never},
       {"ReportBatchRequest.started", Never},
+      {"ReportBatchRequest.resolved", Never},
       {"BatchSuccess.shard_end", Always},
       // Another list is not the batch of which first, last and count are told.
       {"BatchFailure.sequences", Never},
@@ -175,6 +176,8 @@ std::map<std::string, Rule> WorkerRules() {
       {"BatchNotRun.error_message", Text(8192, true)},
       {"BatchStarted.sequences", Never},
       {"BatchStarted.sequences[]", Never},
+      {"BatchSuccess.vanished", Text(8192, true)},
+      {"BatchResolved.position", Never},
       {"RecordData.sequence", Never},
       {"RecordData.partition_key", Bytes(65'536)},
       {"RecordData.arrival_time", Time},

@@ -67,8 +67,8 @@ TEST_F(MetricsTest, CountsBatchesByOutcome) {
 
 TEST_F(MetricsTest, WhatReportsNoBatchCountsNone) {
   metrics_.CountReport("s", Outcome(lowmark::Outcome::kSuccess));
-  for (lowmark::Outcome outcome :
-       {Outcome::kStarted, Outcome::kGranted, Outcome::kReleased, Outcome::kSought}) {
+  for (lowmark::Outcome outcome : {Outcome::kStarted, Outcome::kResolved, Outcome::kGranted,
+                                   Outcome::kReleased, Outcome::kSought}) {
     metrics_.CountReport("s", MetricsTest::Outcome(outcome));
   }
   double batches = 0;

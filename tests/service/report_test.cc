@@ -179,6 +179,34 @@ TEST_F(ReportTest, ShardEndFreesTheLeaseAndHasNoNextDelivery) {
   EXPECT_FALSE(decision_.answer.next.has_value());
 }
 
+TEST_F(ReportTest, AuditSaysWhatASourceHasNoMore) {
+  Report report = Make(Succeeded{"1", "4", 4, true});
+  report.trouble = "its records had passed the retention";
+  auto change = Decide(report);
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_TRUE(change->shard.state.done());
+  ASSERT_EQ(change->events.size(), 1u);
+  EXPECT_EQ(change->events[0].kind, "vanished");
+  EXPECT_THAT(change->events[0].detail, HasSubstr("passed the retention"));
+}
+
+TEST_F(ReportTest, AuditSaysWhereLatestIs) {
+  shard_.state.position = Position::Latest();
+  const Report report = Make(Resolved{Position::At("9")});
+  auto change = Decide(report);
+  ASSERT_TRUE(change.ok()) << change.status();
+  ASSERT_EQ(change->events.size(), 1u);
+  EXPECT_EQ(change->events[0].kind, "resolved");
+  EXPECT_EQ(change->events[0].detail, "checkpoint AT 9");
+  EXPECT_EQ(decision_.answer.next->start, Position::At("9"));
+  // Its answer may have been lost.
+  shard_ = change->shard;
+  change = Decide(report);
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_FALSE(change->changed);
+  EXPECT_EQ(decision_.answer.next->start, Position::At("9"));
+}
+
 TEST_F(ReportTest, StartedKeepsTheDeliveryCurrent) {
   auto change = Decide(Make(Started{kBatch}));
   ASSERT_TRUE(change.ok()) << change.status();

@@ -48,13 +48,29 @@ TEST_P(StoreContract, NewShardsStartWhereThePolicySays) {
   ASSERT_TRUE(store().AddShards("t", {{"0", {}}, {"1", {"0"}}}).ok());
   Shard expected = NewShard("t", "0", 0, false, policy);
   EXPECT_EQ(MustGet("0", "t"), expected);
-  expected = NewShard("t", "1", 1, true, policy);
+  // They had split before the stream knew them.
+  expected = NewShard("t", "1", 1, false, policy);
   EXPECT_EQ(MustGet("1", "t"), expected);
 
   policy.starting_position = Position::Latest();
   ASSERT_TRUE(store().CreateStream("u", policy).ok());
   AddShards({"0"}, "u");
   EXPECT_EQ(MustGet("0", "u").state.position, Position::Latest());
+}
+
+TEST_P(StoreContract, ShardsThatContinueKnownOnesStartAtTheirFirstRecord) {
+  Policy policy;
+  policy.starting_position = Position::Latest();
+  ASSERT_TRUE(store().CreateStream("t", policy).ok());
+  ASSERT_TRUE(store().AddShards("t", {{"0", {}}}).ok());
+  // 0 split, and 1 again, between two looks at the source; 9 is not of that family.
+  ASSERT_TRUE(store()
+                  .AddShards("t", {{"0", {}}, {"3", {"1"}}, {"1", {"0"}}, {"2", {"0"}}, {"9", {}}})
+                  .ok());
+  for (const char* shard : {"1", "2", "3"}) {
+    EXPECT_EQ(MustGet(shard, "t").state.position, Position::TrimHorizon()) << shard;
+  }
+  EXPECT_EQ(MustGet("9", "t").state.position, Position::Latest());
 }
 
 TEST_P(StoreContract, RefusesShardsWithoutAnOrder) {

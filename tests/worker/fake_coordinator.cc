@@ -36,6 +36,9 @@ Event ToEvent(const v1::ReportBatchRequest& request) {
                       request.set_aside().error_message()};
     case v1::ReportBatchRequest::kStarted:
       return Started{ToVector(request.started().sequences())};
+    case v1::ReportBatchRequest::kResolved:
+      return Resolved{
+          *PositionFromProto("position", request.resolved().position(), SequenceOrder::kNumeric)};
     default:
       return NotRun{};
   }

@@ -137,6 +137,24 @@ TEST_F(FileSourceTest, LatestOfAFileWithoutNewline) {
   EXPECT_EQ(Read(*reader).records.size(), 1u);
 }
 
+TEST_F(FileSourceTest, LatestIsAPositionThatStays) {
+  EXPECT_FALSE(Make()->ResolveLatest("s").ok());
+  for (const auto& [text, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"", "0"}, {"hal", "0"}, {"f\n", "5"}, {"1\nmore", "7"}}) {
+    Append("s", text);
+    auto latest = Make()->ResolveLatest("s");
+    ASSERT_TRUE(latest.ok()) << latest.status();
+    EXPECT_EQ(*latest, Position::At(expected));
+    EXPECT_THAT(Names(Read(*Open(*latest))), ElementsAre());
+  }
+  Append("s", " text\n");
+  EXPECT_THAT(Names(Read(*Open(Position::At("7")))), ElementsAre("7=more text"));
+  Append("s", "cut");
+  Close("s");
+  const auto latest = Make()->ResolveLatest("s");
+  EXPECT_EQ(Read(*Open(*latest)).state, State::kShardEnd);
+}
+
 TEST_F(FileSourceTest, LineIsARecordOnceItHasItsNewline) {
   Append("s", "{\"a\":");
   const auto reader = Open(Position::TrimHorizon());

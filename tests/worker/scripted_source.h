@@ -43,6 +43,23 @@ class ScriptedSource : public Source {
     MutexLock lock(mutex_);
     shards_[shard].error = error;
   }
+  // Whether it can say where LATEST is.
+  void PinLatest() {
+    MutexLock lock(mutex_);
+    pins_ = true;
+  }
+  // The shard is over, its records are gone.
+  void Vanish(const std::string& shard, const std::string& what) {
+    MutexLock lock(mutex_);
+    shards_[shard].records.clear();
+    shards_[shard].closed = true;
+    shards_[shard].vanished = what;
+  }
+  // Each read asks for so long a pause.
+  void SetPause(absl::Duration pause) {
+    MutexLock lock(mutex_);
+    pause_ = pause;
+  }
   int opens(const std::string& shard) {
     MutexLock lock(mutex_);
     return shards_[shard].opens;
@@ -57,6 +74,13 @@ class ScriptedSource : public Source {
     std::vector<ListedShard> listed;
     for (const auto& [id, shard] : shards_) listed.push_back({id, {}});
     return listed;
+  }
+
+  absl::StatusOr<Position> ResolveLatest(const std::string& id) override {
+    MutexLock lock(mutex_);
+    if (!shards_[id].error.ok()) return shards_[id].error;
+    if (!pins_) return Position::Latest();
+    return Position::At(absl::StrCat(shards_[id].records.size() + 1));
   }
 
   absl::StatusOr<std::unique_ptr<ShardReader>> Open(const std::string& id,
@@ -79,6 +103,7 @@ class ScriptedSource : public Source {
     std::vector<SourceRecord> records;
     bool closed = false;
     absl::Status error;
+    std::string vanished;
     int opens = 0;
     int reads = 0;
   };
@@ -107,6 +132,8 @@ class ScriptedSource : public Source {
       } else if (next_ == shard.records.size()) {
         result.state = shard.closed ? ReadResult::State::kShardEnd : ReadResult::State::kUpToDate;
       }
+      result.vanished = shard.vanished;
+      result.pause = source_.pause_;
       result.records_behind = static_cast<int64_t>(shard.records.size() - next_);
       return result;
     }
@@ -118,6 +145,8 @@ class ScriptedSource : public Source {
   };
 
   Mutex mutex_;
+  bool pins_ LOWMARK_GUARDED_BY(mutex_) = false;
+  absl::Duration pause_ LOWMARK_GUARDED_BY(mutex_);
   std::map<std::string, Shard> shards_ LOWMARK_GUARDED_BY(mutex_);
 };
 

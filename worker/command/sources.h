@@ -10,12 +10,14 @@
 #include "service/process/options.h"
 #include "worker/source.h"
 #include "worker/source/file/file_source.h"
+#include "worker/source/kinesis/kinesis_source.h"
 
 namespace lowmark {
 
 struct SourceFlags {
   std::string source = "file";
   FileSourceOptions file;
+  KinesisSourceOptions kinesis;
 };
 
 void DeclareSource(Options& options, SourceFlags& flags);

@@ -34,6 +34,9 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
                             "report and so not in a dead letter.")),
       passing_errors_(Counter(kSourceErrors, kSourceErrorsHelp, {{"kind", "passing"}})),
       shard_errors_(Counter(kSourceErrors, kSourceErrorsHelp, {{"kind", "shard"}})),
+      vanished_(Counter("lowmark_worker_shards_vanished_total",
+                        "Shards that ended though not all of them was read: the source had the "
+                        "rest no more.")),
       report_retries_(
           Counter("lowmark_worker_report_retries_total", "Reports that had to be sent again.")),
       handoffs_(Counter("lowmark_worker_handoffs_total",

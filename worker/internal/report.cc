@@ -132,6 +132,15 @@ void SetStarted(const Records& records, v1::ReportBatchRequest* report) {
   AddSequences(records, report->mutable_started());
 }
 
+void SetResolved(const Position& position, v1::ReportBatchRequest* report) {
+  ToProto(position, report->mutable_resolved()->mutable_position());
+}
+
+void SetVanished(const std::string& what, v1::ReportBatchRequest* report) {
+  if (what.empty() || !report->has_success() || !report->success().shard_end()) return;
+  report->mutable_success()->set_vanished(Sanitize(what, kMaxMessageBytes, false));
+}
+
 int32_t SetSetAside(const Records& records, int32_t count, Condition condition,
                     v1::ReportBatchRequest* report) {
   SetRange(records, report);

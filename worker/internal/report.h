@@ -30,6 +30,8 @@ void SetSuccess(const Records& records, bool shard_end, v1::ReportBatchRequest* 
 // Nothing is left up to the end of the delivery, or of the shard.
 void SetNothingLeft(bool shard_end, v1::ReportBatchRequest* report);
 void SetStarted(const Records& records, v1::ReportBatchRequest* report);
+// Where LATEST is, at which the delivery starts.
+void SetResolved(const Position& position, v1::ReportBatchRequest* report);
 // Their data goes along, as far as it fits. Returns for how many it does not.
 int32_t SetSetAside(const Records& records, int32_t count, Condition condition,
                     v1::ReportBatchRequest* report);
@@ -38,6 +40,10 @@ int32_t SetSetAside(const Records& records, int32_t count, Condition condition,
 // would be set aside. Returns for how many of these it does not.
 int32_t SetResult(const Records& records, const HandlerResult& result, const Policy& policy,
                   bool final_attempt, bool shard_end, v1::ReportBatchRequest* report);
+
+// Adds, to a report that ends the shard, what became of records that were not read;
+// nothing to any other, or where `what` is empty.
+void SetVanished(const std::string& what, v1::ReportBatchRequest* report);
 
 }  // namespace lowmark
 

@@ -20,6 +20,7 @@ struct ShardReading::Outcome {
   std::shared_ptr<ShardReader> reader;
   std::string end_sequence;
   absl::StatusOr<ReadResult> result;
+  std::optional<Position> resolved = {};
 };
 
 ShardReading::ShardReading(WorkerContext& context, std::string shard, Position start,
@@ -45,6 +46,7 @@ void ShardReading::MoveTo(const Position& start) {
   if (!buffer_.Align(start)) {
     ++generation_;
     reader_.reset();
+    resolved_.reset();
   }
   Account();
 }
@@ -66,7 +68,7 @@ void ShardReading::Stop() {
 
 bool ShardReading::Enough() const {
   const ReadAhead& read = buffer_.read();
-  if (read.state == ReadResult::State::kShardEnd) return true;
+  if (read.state == ReadResult::State::kShardEnd || resolved_) return true;
   if (demand_.needed) return false;
   return context_.buffered_bytes >= context_.options.read_ahead_bytes ||
          buffer_.records() >= int64_t{kBatchesAhead} * demand_.batch_size ||
@@ -90,7 +92,12 @@ void ShardReading::Read() {
                                source = context_.source, shard = shard_, start = buffer_.next(),
                                reader = reader_, generation = generation_, limits]() mutable {
     Outcome outcome{generation, std::move(reader), limits.end_sequence, ReadResult()};
-    if (!outcome.reader) {
+    if (!outcome.reader && start.kind == Position::Kind::kLatest) {
+      auto resolved = source->ResolveLatest(shard);
+      if (!resolved.ok()) outcome.result = resolved.status();
+      if (resolved.ok() && *resolved != start) outcome.resolved = *std::move(resolved);
+    }
+    if (!outcome.reader && !outcome.resolved && outcome.result.ok()) {
       auto opened = source->Open(shard, start);
       if (opened.ok()) {
         outcome.reader = *std::move(opened);
@@ -115,8 +122,12 @@ void ShardReading::OnRead(Outcome outcome) {
   reader_ = std::move(outcome.reader);
   absl::Status status = outcome.result.status();
   bool fresh = false;
+  absl::Duration pause;
   if (status.ok()) {
     fresh = !outcome.result->records.empty();
+    pause = outcome.result->pause;
+    NoteVanished(outcome.result->vanished);
+    resolved_ = std::move(outcome.resolved);
     status = buffer_.Append(*std::move(outcome.result), outcome.end_sequence, demand_.order,
                             absl::Now());
     // The reader is past what was refused.
@@ -132,13 +143,22 @@ void ShardReading::OnRead(Outcome outcome) {
     }
     trouble_.Reset();
     if (fresh) idle_.Reset();
-    if (buffer_.read().state == ReadResult::State::kUpToDate) {
-      PauseFor(idle_.Next(context_.random));
+    if (buffer_.read().state == ReadResult::State::kUpToDate && !resolved_) {
+      pause = std::max(pause, idle_.Next(context_.random));
     }
+    if (pause > absl::ZeroDuration()) PauseFor(pause);
   }
   Account();
   // The owner decides what it needs now, and demands it.
   if (on_change_) on_change_();
+}
+
+void ShardReading::NoteVanished(const std::string& what) {
+  if (what.empty() || !vanished_.empty()) return;
+  vanished_ = what;
+  context_.metrics.CountVanished();
+  context_.log.Error("shard is over, though not all of it was read",
+                     {{"stream", context_.options.stream}, {"shard", shard_}, {"detail", what}});
 }
 
 void ShardReading::OnError(const absl::Status& error) {

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "worker/internal/context.h"
@@ -38,6 +39,11 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   const SourceRecord* oldest() const;
   // Records from there on, as far as is known.
   int64_t waiting() const;
+  // What LATEST, where the buffer starts there, is: to be reported. Nothing is read
+  // until MoveTo.
+  const std::optional<Position>& resolved() const { return resolved_; }
+  // What became of records that the source has no more; empty where all is well.
+  const std::string& vanished() const { return vanished_; }
   // Whether the last read failed.
   bool in_trouble() const { return trouble_.attempts() > 0; }
 
@@ -54,6 +60,7 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   bool Enough() const;
   void Read();
   void OnRead(Outcome outcome);
+  void NoteVanished(const std::string& what);
   void OnError(const absl::Status& error);
   void PauseFor(absl::Duration pause);
   // Keeps the count of bytes in the context.
@@ -70,6 +77,8 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   bool pausing_ = false;
   // Raised when the buffer moves elsewhere: what is being read is not for it.
   uint64_t generation_ = 0;
+  std::optional<Position> resolved_;
+  std::string vanished_;
   EventLoop::TimerId timer_ = 0;
   RetryPause idle_;     // nothing new
   RetryPause trouble_;  // errors

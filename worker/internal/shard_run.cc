@@ -94,6 +94,11 @@ void ShardRun::TakeDelivery(WorkerDelivery delivery) {
 
 void ShardRun::Assemble() {
   context_.loop->Cancel(timer_);
+  if (reading_->resolved()) {
+    auto report = NewReport();
+    SetResolved(*reading_->resolved(), &report);
+    return SendReport(std::move(report));
+  }
   const ReadAhead& read = reading_->read();
   const Assembly assembly = lowmark::Assemble(read, current_.delivery, policy_, absl::Now());
   batch_.clear();
@@ -110,8 +115,7 @@ void ShardRun::Assemble() {
     case Assembly::Kind::kNothingLeft: {
       auto report = NewReport();
       SetNothingLeft(shard_end_, &report);
-      SendReport(std::move(report));
-      return;
+      return SendReport(std::move(report));
     }
     case Assembly::Kind::kSetAside: {
       auto report = NewReport();
@@ -120,13 +124,11 @@ void ShardRun::Assemble() {
       Say(LogLevel::kWarning, "records set aside",
           absl::StrCat(assembly.set_aside, " from ", report.first_sequence(),
                        " on: ", report.set_aside().error_message()));
-      SendReport(std::move(report));
-      return;
+      return SendReport(std::move(report));
     }
     case Assembly::Kind::kDeliver:
       DemandRecords(/*needed=*/false);
-      Delay();
-      return;
+      return Delay();
   }
 }
 
@@ -153,10 +155,7 @@ void ShardRun::Delay() {
 
 // After the delay, so that a worker that dies waiting is no loss of the batch.
 void ShardRun::Declare() {
-  if (!current_.delivery.declare || declared_) {
-    Handle();
-    return;
-  }
+  if (!current_.delivery.declare || declared_) return Handle();
   auto report = NewReport();
   SetStarted(batch_, &report);
   SendReport(std::move(report));
@@ -229,6 +228,7 @@ void ShardRun::SendReport(v1::ReportBatchRequest report) {
   phase_ = Phase::kReporting;
   context_.loop->Cancel(timer_);
   report_ = std::move(report);
+  SetVanished(reading_->vanished(), &report_);
   call_pause_.Reset();
   TryReport();
 }
@@ -323,8 +323,7 @@ void ShardRun::OnReportAnswer(const v1::ReportBatchResponse& answer) {
   const bool same = next->delivery.delivery == current_.delivery.delivery;
   if (report_.has_started() && same && !hand_over_) {
     declared_ = true;
-    Handle();
-    return;
+    return Handle();
   }
   if (not_runs_ > 0) {
     // Nothing is spent while the handler is out of reach, so nothing but this

@@ -51,6 +51,14 @@ absl::StatusOr<int64_t> EndOfLines(InputFile& file, bool closed) {
 
 }  // namespace
 
+absl::StatusOr<int64_t> EndOfFile(const std::string& path) {
+  auto closed = IsClosed(path);
+  if (!closed.ok()) return closed.status();
+  auto file = InputFile::Open(path + ".jsonl");
+  if (!file.ok()) return file.status();
+  return EndOfLines(*file, *closed);
+}
+
 absl::StatusOr<ReadResult> FileReader::Read(const ReadLimits& limits) {
   // In this order: what was appended before it was closed is seen.
   auto closed = IsClosed(path_);

@@ -12,6 +12,9 @@
 
 namespace lowmark {
 
+// Where the last complete line of the shard with that path, without ".jsonl", ends.
+absl::StatusOr<int64_t> EndOfFile(const std::string& path);
+
 // Not thread safe, as ShardReader says.
 class FileReader : public ShardReader {
  public:

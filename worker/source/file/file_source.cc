@@ -75,4 +75,10 @@ absl::StatusOr<std::unique_ptr<ShardReader>> FileSource::Open(const std::string&
                                       options_.max_line_bytes, from);
 }
 
+absl::StatusOr<Position> FileSource::ResolveLatest(const std::string& shard) {
+  auto end = EndOfFile(absl::StrCat(options_.directory, "/", shard));
+  if (!end.ok()) return end.status();
+  return Position::At(absl::StrCat(*end));
+}
+
 }  // namespace lowmark

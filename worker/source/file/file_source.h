@@ -54,6 +54,8 @@ class FileSource : public Source {
   // Holds no file open between reads, so thousands of shards need no descriptors.
   absl::StatusOr<std::unique_ptr<ShardReader>> Open(const std::string& shard,
                                                     const Position& from) override;
+  // The end of the file's last line.
+  absl::StatusOr<Position> ResolveLatest(const std::string& shard) override;
 
  private:
   explicit FileSource(const FileSourceOptions& options) : options_(options) {}
