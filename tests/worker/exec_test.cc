@@ -141,6 +141,13 @@ TEST_F(ExecTest, NothingStaysWhenItHasExited) {
   EXPECT_TRUE(Gone(ReadPid("pid")));
 }
 
+TEST_F(ExecTest, AWrongKeyIsAsThePolicySays) {
+  const std::string command = "echo '{\"failedItems\": []}'";
+  EXPECT_EQ(Run(command).error_type, "WrongAnswerKey");
+  auto lenient = ExecHandler::Create(command, ResponsePolicy::kLambda);
+  EXPECT_EQ((*lenient)->Process(batch_), HandlerResult::Success());
+}
+
 TEST_F(ExecTest, TooMuchOutputIsCut) { EXPECT_EQ(Run("yes").error_type, "AnswerTooLarge"); }
 
 TEST_F(ExecTest, AbortEndsWhatRuns) {
