@@ -31,7 +31,7 @@ void AppendMembers(const Batch& batch, std::string& json) {
 std::string EventJson(const Batch& batch) {
   std::string json;
   json.reserve(EstimatedBytes(batch));
-  json = "{";
+  json += '{';
   AppendMembers(batch, json);
   absl::StrAppend(&json, R"(,"lowmark":{"stream":)", QuotedJson(batch.stream), R"(,"shard":)",
                   QuotedJson(batch.shard), R"(,"epoch":)", batch.epoch, R"(,"batchId":)",
