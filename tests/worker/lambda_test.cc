@@ -309,6 +309,7 @@ TEST_F(LambdaTest, ManyRuntimesAtOneAddress) {
   }
   for (std::thread& shard : shards) shard.join();
   // The end of the worker ends what waits.
+  AwaitStats([&] { return handler_->stats().ready == kRuntimes; });
   handler_.reset();
   for (std::thread& runtime : runtimes) runtime.join();
   EXPECT_EQ(processed, kBatches);

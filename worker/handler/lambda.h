@@ -81,7 +81,7 @@ class LambdaHandler : public Handler {
  public:
   // Listens, and starts the runtimes. UNAVAILABLE where it cannot listen.
   static absl::StatusOr<std::shared_ptr<LambdaHandler>> Create(const LambdaOptions& options);
-  // Ends the children: SIGTERM, and soon SIGKILL.
+  // Ends the children, and all that they have started.
   ~LambdaHandler() override;
 
   HandlerResult Process(const Batch& batch) override;
