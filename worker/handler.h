@@ -1,6 +1,6 @@
 // The seam to the code that processes records. Ready-made handlers: a C++
 // function (worker/handler/function.h), an HTTP endpoint (worker/handler/http.h),
-// a program (worker/handler/exec.h).
+// a program (worker/handler/exec.h), a Lambda function (worker/handler/lambda.h).
 #ifndef LOWMARK_WORKER_HANDLER_H_
 #define LOWMARK_WORKER_HANDLER_H_
 

@@ -92,7 +92,8 @@ void Watch(Shutdown& shutdown, Runner& runner, Logger& log) {
 }
 
 absl::Status Serve(const Flags& flags, Shutdown& shutdown) {
-  if (auto s = flags.worker.Validate(); !s.ok()) return s;
+  WorkerOptions worker = flags.worker;
+  if (auto s = worker.Validate(); !s.ok()) return s;
   auto format = ParseLogFormat(flags.worker.log_format);
   auto level = ParseLogLevel(flags.log_level);
   if (!format.ok()) return format.status();
@@ -102,15 +103,16 @@ absl::Status Serve(const Flags& flags, Shutdown& shutdown) {
   log_options.level = *level;
   Logger log(log_options);
 
-  auto handler = MakeHandler(flags.handler);
-  if (!handler.ok()) return handler.status();
+  auto made = MakeHandler(flags.handler, worker.stream, log, &worker.threads);
+  if (!made.ok()) return made.status();
   auto source = MakeSource(flags.source, log);
   if (!source.ok()) return source.status();
 
-  Runner runner(flags.worker, *std::move(source), *std::move(handler), log_options);
+  Runner runner(worker, *std::move(source), std::move(made->handler), log_options);
   EndpointOptions http;
   http.listen = flags.http_listen;
   http.metrics = {runner.metrics().registry(), std::make_shared<ProcessMetrics>()};
+  if (made->metrics != nullptr) http.metrics.push_back(made->metrics);
   http.ready = [&runner] {
     return runner.ready() ? absl::OkStatus() : absl::UnavailableError("no session");
   };

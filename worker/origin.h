@@ -16,6 +16,7 @@ struct Origin {
 
   Shape shape = Shape::kKinesis;
   // "eventSourceARN" and "awsRegion"; where empty, ones made of the stream's name.
+  // Of Kafka `arn` is "bootstrapServers".
   std::string arn;
   std::string region;
 

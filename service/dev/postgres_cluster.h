@@ -20,7 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 

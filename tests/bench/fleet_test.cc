@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 

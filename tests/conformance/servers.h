@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "service/dev/child_process.h"
 #include "service/dev/postgres_cluster.h"
+#include "service/process/child_process.h"
 
 namespace lowmark::conformance {
 

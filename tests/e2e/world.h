@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "service/dev/child_process.h"
 #include "service/dev/postgres_cluster.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 

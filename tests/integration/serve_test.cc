@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "lowmark/v1/admin.grpc.pb.h"
 #include "service/core/error.h"
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 #include "tests/integration/health.h"
 #include "tests/integration/raw_call.h"
 #include "tests/integration/running_server.h"

@@ -9,8 +9,8 @@
 #include <memory>
 #include <string>
 
-#include "service/dev/child_process.h"
 #include "service/dev/postgres_cluster.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "absl/strings/str_cat.h"
+
 namespace lowmark {
 namespace {
 
@@ -15,8 +17,7 @@ TEST(Answer, Successes) {
   for (const char* body :
        {"", " ", "\n\t", "null", "\"\"", "[]", "{}", " {} ", R"({"batchItemFailures":[]})",
         R"({"batchItemFailures":null})", R"({"batchItemFailures": [ ], "more": 1})",
-        R"({"statusCode":200,"body":"ok"})", R"({"failed":0,"ok":10})", R"({"failures":[]})",
-        R"({"failures":null})"}) {
+        R"({"statusCode":200,"body":"ok"})", R"({"failed":0,"ok":10})", R"({"fails":false})"}) {
     EXPECT_EQ(Parse(body), HandlerResult::Success()) << body;
   }
 }
@@ -54,9 +55,6 @@ TEST(Answer, Nonsense) {
         R"({"batchItemFailures":{}})", R"({"batchItemFailures":""})",
         R"({"batchItemFailures":"1"})", R"({"batchItemFailures":0})",
         R"({"batchItemFailures":false})",
-        // A list under another name.
-        R"({"failedItems":[{"itemIdentifier":"1"}]})", R"({"batchitemfailures":[{}]})",
-        R"({"BatchItemFailures":["1"]})",
         // Not an object.
         "0", "1", "true", "false", "\"ok\"", "[1]", "[[]]",
         // Not JSON.
@@ -67,6 +65,91 @@ TEST(Answer, Nonsense) {
     EXPECT_EQ(result.error_type, "InvalidAnswer") << body;
     EXPECT_FALSE(result.error_message.empty()) << body;
   }
+}
+
+constexpr const char* kWrongKeys[] = {R"({"failedItems":[]})",
+                                      R"({"failedItems":[{"itemIdentifier":"1"}]})",
+                                      R"({"batchitemfailures":[{}]})",
+                                      R"({"BatchItemFailures":["1"]})",
+                                      R"({"batchItemErrors":[{"itemIdentifier":"1"}]})",
+                                      R"({"failures":null})",
+                                      R"({"failed":"1"})",
+                                      R"({"failed":2})",
+                                      R"({"statusCode":200,"results":[]})"};
+
+TEST(Answer, FailuresUnderAnotherKey) {
+  for (const char* body : kWrongKeys) {
+    EXPECT_EQ(Parse(body).kind, HandlerResult::Kind::kRaised) << body;
+    EXPECT_EQ(Parse(body).error_type, kWrongKey) << body;
+    AnswerRules lambda;
+    lambda.policy = ResponsePolicy::kLambda;
+    EXPECT_EQ(ParseAnswer(body, {"1"}, lambda), HandlerResult::Success()) << body;
+  }
+  EXPECT_EQ(Parse(R"({"failedItems":[]})").error_message,
+            "the answer has \"failedItems\" but no batchItemFailures");
+}
+
+// What is wrong with an answer that names its failures is so by either policy.
+TEST(Answer, LambdasPolicyIsLenientOnlyWithKeys) {
+  AnswerRules lambda;
+  lambda.policy = ResponsePolicy::kLambda;
+  for (const char* body : {R"({"batchItemFailures":[{"itemIdentifier":""}]})",
+                           R"({"batchItemFailures":[{"itemIdentifier":"9"}]})",
+                           R"({"batchItemFailures":{}})", "oops", "[1]"}) {
+    EXPECT_EQ(ParseAnswer(body, {"1"}, lambda).error_type, kInvalidAnswer) << body;
+  }
+}
+
+Batch KafkaBatch() {
+  Batch batch;
+  batch.shard = "orders-eu-3";
+  batch.origin.shape = Origin::Shape::kKafka;
+  batch.records = {{"7", "", {}, ""}, {"9", "", {}, ""}};
+  return batch;
+}
+
+HandlerResult ParseKafka(absl::string_view identifier) {
+  return ParseAnswer(absl::StrCat(R"({"batchItemFailures":[{"itemIdentifier":)", identifier, "}]}"),
+                     KafkaBatch(), ResponsePolicy::kStrict);
+}
+
+TEST(Answer, KafkasIdentifiers) {
+  for (const char* identifier : {R"({"partition":"orders-eu-3","offset":9})",
+                                 R"({"partition":"orders-eu-3","offset":"9"})", R"("9")"}) {
+    EXPECT_THAT(ParseKafka(identifier).failed, ElementsAre("9")) << identifier;
+  }
+  for (const char* identifier :
+       {R"({"partition":"orders-eu-3","offset":8})", R"({"partition":"orders-eu-4","offset":9})",
+        R"({"partition":"orders-eu-3"})", R"({"offset":9})",
+        R"({"partition":"orders-eu-3","offset":9.0})", "{}", "9", "null"}) {
+    EXPECT_EQ(ParseKafka(identifier).error_type, kInvalidAnswer) << identifier;
+  }
+  // No other shape has them.
+  Batch kinesis = KafkaBatch();
+  kinesis.origin.shape = Origin::Shape::kKinesis;
+  EXPECT_EQ(
+      ParseAnswer(
+          R"({"batchItemFailures":[{"itemIdentifier":{"partition":"orders-eu-3","offset":9}}]})",
+          kinesis, ResponsePolicy::kStrict)
+          .error_type,
+      kInvalidAnswer);
+}
+
+TEST(Answer, OfAStreamThatReportsNothing) {
+  Batch batch = KafkaBatch();
+  batch.report_batch_item_failures = false;
+  EXPECT_EQ(ParseAnswer("oops", batch, ResponsePolicy::kStrict), HandlerResult::Success());
+}
+
+TEST(Answer, FunctionErrors) {
+  EXPECT_EQ(ParseFunctionError(R"({"errorType":"E","errorMessage":"m","trace":[]})", "Unhandled"),
+            HandlerResult::Raised("E", "m"));
+  EXPECT_EQ(ParseFunctionError(R"({"errorMessage":"m"})", "Unhandled"),
+            HandlerResult::Raised("Unhandled", "m"));
+  EXPECT_EQ(ParseFunctionError(R"({"errorType":"","errorMessage":1})", "Unhandled").error_type,
+            "Unhandled");
+  EXPECT_EQ(ParseFunctionError("text", "Unhandled"), HandlerResult::Raised("Unhandled", "text"));
+  EXPECT_LT(ParseFunctionError(std::string(100000, 'x'), "E").error_message.size(), 2000u);
 }
 
 TEST(Answer, SaysWhatIsWrong) {

@@ -78,8 +78,7 @@ TEST_F(ExecTest, ProgramNeedNotReadItsInput) {
 
 TEST_F(ExecTest, LargeEventAndAnswerDoNotBlockEachOther) {
   batch_.records[0].data = std::string(4 << 20, 'x');
-  const HandlerResult result = Run("cat");  // the event is no answer
-  EXPECT_EQ(result, HandlerResult::Success());
+  EXPECT_EQ(Run("cat").error_type, "WrongAnswerKey");  // the event is no answer
 }
 
 TEST_F(ExecTest, ExitCodeRaisesWithTheLastLinesOfStderr) {
@@ -139,6 +138,13 @@ TEST_F(ExecTest, NothingStaysWhenItHasExited) {
   const HandlerResult result = Run("sleep 1000 & echo $! > " + directory_ + "/pid; echo '{}'");
   EXPECT_EQ(result, HandlerResult::Success());
   EXPECT_TRUE(Gone(ReadPid("pid")));
+}
+
+TEST_F(ExecTest, AWrongKeyIsAsThePolicySays) {
+  const std::string command = "echo '{\"failedItems\": []}'";
+  EXPECT_EQ(Run(command).error_type, "WrongAnswerKey");
+  auto lenient = ExecHandler::Create(command, ResponsePolicy::kLambda);
+  EXPECT_EQ((*lenient)->Process(batch_), HandlerResult::Success());
 }
 
 TEST_F(ExecTest, TooMuchOutputIsCut) { EXPECT_EQ(Run("yes").error_type, "AnswerTooLarge"); }

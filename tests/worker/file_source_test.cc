@@ -232,6 +232,19 @@ TEST_F(FileSourceTest, LineThatIsNotJsonIsUnreadable) {
   EXPECT_EQ(result.records[5].defect, Defect::kNone);
 }
 
+TEST_F(FileSourceTest, LinesOfADynamoDbStreamHaveToBeItsRecords) {
+  options_.origin.shape = Origin::Shape::kDynamoDb;
+  options_.origin.region = "eu-west-1";
+  Append("s", "{\"dynamodb\":{}}\n{\"dynamodb\":1}\n{}\n[]\n1\noops\n");
+  const ReadResult result = Read(*Open(Position::TrimHorizon()));
+  ASSERT_EQ(result.records.size(), 6u);
+  EXPECT_EQ(result.records[0].defect, Defect::kNone);
+  for (size_t i = 1; i < 6; ++i) {
+    EXPECT_EQ(result.records[i].defect, Defect::kUnreadable) << i;
+  }
+  EXPECT_EQ(Make()->origin(), options_.origin);
+}
+
 TEST_F(FileSourceTest, TooLongLineIsSetAsideWithItsStart) {
   options_.max_line_bytes = 2000;
   const std::string fits = "\"" + std::string(1998, 'x') + "\"";

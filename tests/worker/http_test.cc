@@ -58,6 +58,8 @@ class Endpoint : public CivetHandler {
     MutexLock lock(mutex_);
     path_ = mg_get_request_info(connection)->local_uri;
     body_ = body;
+    const char* type = mg_get_header(connection, "X-Amz-Invocation-Type");
+    invocation_type_ = type == nullptr ? "" : type;
     ++requests_;
     changed_.NotifyAll();
     while (held_) changed_.Wait(mutex_);
@@ -69,6 +71,10 @@ class Endpoint : public CivetHandler {
     MutexLock lock(mutex_);
     return path_;
   }
+  std::string invocation_type() {
+    MutexLock lock(mutex_);
+    return invocation_type_;
+  }
   std::string body() {
     MutexLock lock(mutex_);
     return body_;
@@ -79,6 +85,7 @@ class Endpoint : public CivetHandler {
   CondVar changed_;
   std::string answer_ LOWMARK_GUARDED_BY(mutex_);
   std::string path_ LOWMARK_GUARDED_BY(mutex_);
+  std::string invocation_type_ LOWMARK_GUARDED_BY(mutex_);
   std::string body_ LOWMARK_GUARDED_BY(mutex_);
   int requests_ LOWMARK_GUARDED_BY(mutex_) = 0;
   bool held_ LOWMARK_GUARDED_BY(mutex_) = false;
@@ -110,6 +117,7 @@ TEST_F(HttpTest, PostsTheEventToTheLambdaPath) {
   EXPECT_EQ(result.kind, Kind::kFailed);
   EXPECT_THAT(result.failed, testing::ElementsAre("2"));
   EXPECT_EQ(endpoint_.path(), "/2015-03-31/functions/function/invocations");
+  EXPECT_EQ(endpoint_.invocation_type(), "RequestResponse");
   EXPECT_EQ(nlohmann::json::parse(endpoint_.body())["Records"].size(), 2u);
   Run(endpoint_.Url("/"));
   EXPECT_EQ(endpoint_.path(), "/2015-03-31/functions/function/invocations");
@@ -156,6 +164,13 @@ TEST_F(HttpTest, NonsenseRaisesUnlessReportingIsOff) {
   EXPECT_EQ(Run().error_type, "InvalidAnswer");
   batch_.report_batch_item_failures = false;
   EXPECT_EQ(Run(), HandlerResult::Success());
+}
+
+TEST_F(HttpTest, AWrongKeyIsAsThePolicySays) {
+  endpoint_.AnswerBody(R"({"failedItems":[]})");
+  EXPECT_EQ(Run().error_type, "WrongAnswerKey");
+  auto lenient = HttpHandler::Create(endpoint_.Url(), ResponsePolicy::kLambda);
+  EXPECT_EQ((*lenient)->Process(batch_), HandlerResult::Success());
 }
 
 TEST_F(HttpTest, OutOfReachDidNotRun) {

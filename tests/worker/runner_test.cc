@@ -5,6 +5,7 @@
 
 #include "service/core/error.h"
 #include "tests/worker/runner_fixture.h"
+#include "worker/handler/answer.h"
 
 namespace lowmark {
 namespace {
@@ -237,6 +238,22 @@ TEST_F(RunnerTest, LosesTheShardsOfADeletedStream) {
   ASSERT_TRUE(coordinator_->Await(
       [&] { return Metric("lowmark_worker_leases_lost_total{reason=\"STREAM_NOT_FOUND\"") == 1; }));
   EXPECT_TRUE(StopWorker().ok());
+}
+
+TEST_F(RunnerTest, CountsAnswersThatAreNotUnderstood) {
+  Policy policy = FastPolicy();
+  policy.bisect_batch_on_failure = false;
+  policy.maximum_retry_attempts = 2;
+  StartCoordinator(policy);
+  source_->Append("0", 1);
+  std::atomic<int> calls{0};
+  StartWorker([&calls](const Batch& batch) {
+    const char* answers[] = {R"({"failedItems":[]})", "oops", "{}"};
+    return ParseAnswer(answers[calls++], batch, ResponsePolicy::kStrict);
+  });
+  ASSERT_TRUE(AwaitAfter("0", 1));
+  EXPECT_EQ(Metric("lowmark_worker_invalid_answers_total{kind=\"wrong_key\""), 1);
+  EXPECT_EQ(Metric("lowmark_worker_invalid_answers_total{kind=\"other\""), 1);
 }
 
 }  // namespace

@@ -24,6 +24,12 @@ void DeclareSource(Options& options, SourceFlags& flags) {
            "Member of each line that is its arrival time, RFC 3339 or seconds since 1970")
       ->group("Source");
   DeclareKinesis(options, flags.kinesis);
+  options
+      .Add(app, "source-shape", flags.shape,
+           "For file: what events look like. dynamodb: each line is a DynamoDB stream's record")
+      ->type_name("kinesis|dynamodb|kafka")
+      ->check(OneOf({"kinesis", "dynamodb", "kafka"}))
+      ->group("Source");
 }
 
 absl::StatusOr<std::shared_ptr<Source>> MakeSource(const SourceFlags& flags, Logger& log) {
@@ -32,6 +38,8 @@ absl::StatusOr<std::shared_ptr<Source>> MakeSource(const SourceFlags& flags, Log
     return InvalidField("source-path", "", "must be given with --source file");
   }
   FileSourceOptions file = flags.file;
+  if (flags.shape == "dynamodb") file.origin.shape = Origin::Shape::kDynamoDb;
+  if (flags.shape == "kafka") file.origin.shape = Origin::Shape::kKafka;
   file.warn = [&log](const std::string& message) { log.Warning(message); };
   return FileSource::Create(file);
 }

@@ -16,6 +16,7 @@ namespace lowmark {
 
 struct SourceFlags {
   std::string source = "file";
+  std::string shape = "kinesis";
   FileSourceOptions file;
   KinesisSourceOptions kinesis;
 };

@@ -43,11 +43,8 @@ bool CanStart(const std::string& command, int abort_fd) {
   return found.kind != ChildEnd::Kind::kExited || found.code == 0;
 }
 
-HandlerResult ExitResult(const ChildEnd& end, const Batch& batch) {
-  if (end.code == 0) {
-    if (!batch.report_batch_item_failures) return HandlerResult::Success();
-    return ParseAnswer(end.output, Sequences(batch));
-  }
+HandlerResult ExitResult(const ChildEnd& end, const Batch& batch, ResponsePolicy policy) {
+  if (end.code == 0) return ParseAnswer(end.output, batch, policy);
   const std::string said(absl::StripAsciiWhitespace(end.error_tail));
   return HandlerResult::Raised(
       "ExitCode", absl::StrCat("exit code ", end.code, said.empty() ? "" : ": ", said));
@@ -55,17 +52,18 @@ HandlerResult ExitResult(const ChildEnd& end, const Batch& batch) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<ExecHandler>> ExecHandler::Create(const std::string& command) {
+absl::StatusOr<std::shared_ptr<ExecHandler>> ExecHandler::Create(const std::string& command,
+                                                                 ResponsePolicy policy) {
   if (absl::StripAsciiWhitespace(command).empty()) {
     return InvalidField("handler_command", command, "must be a command line");
   }
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) return absl::UnavailableError(absl::StrCat("eventfd: ", strerror(errno)));
-  return std::shared_ptr<ExecHandler>(new ExecHandler(command, fd));
+  return std::shared_ptr<ExecHandler>(new ExecHandler(command, policy, fd));
 }
 
-ExecHandler::ExecHandler(std::string command, int abort_fd)
-    : command_(std::move(command)), abort_fd_(abort_fd) {}
+ExecHandler::ExecHandler(std::string command, ResponsePolicy policy, int abort_fd)
+    : command_(std::move(command)), policy_(policy), abort_fd_(abort_fd) {}
 
 ExecHandler::~ExecHandler() { close(abort_fd_); }
 
@@ -78,7 +76,7 @@ HandlerResult ExecHandler::Process(const Batch& batch) {
   }
   switch (end.kind) {
     case ChildEnd::Kind::kExited:
-      return ExitResult(end, batch);
+      return ExitResult(end, batch, policy_);
     case ChildEnd::Kind::kNotStarted:
       return HandlerResult::NotRun("CannotStart", end.problem);
     case ChildEnd::Kind::kSignalled:

@@ -15,13 +15,15 @@
 
 #include "absl/status/statusor.h"
 #include "worker/handler.h"
+#include "worker/handler/response_policy.h"
 
 namespace lowmark {
 
 class ExecHandler : public Handler {
  public:
   // INVALID_ARGUMENT where the command is empty.
-  static absl::StatusOr<std::shared_ptr<ExecHandler>> Create(const std::string& command);
+  static absl::StatusOr<std::shared_ptr<ExecHandler>> Create(
+      const std::string& command, ResponsePolicy policy = ResponsePolicy::kStrict);
   ~ExecHandler() override;
 
   HandlerResult Process(const Batch& batch) override;
@@ -29,9 +31,10 @@ class ExecHandler : public Handler {
   void Abort() override;
 
  private:
-  ExecHandler(std::string command, int abort_fd);
+  ExecHandler(std::string command, ResponsePolicy policy, int abort_fd);
 
   const std::string command_;
+  const ResponsePolicy policy_;
   const int abort_fd_;  // an eventfd, readable once Abort was called
 };
 

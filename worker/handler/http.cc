@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "nlohmann/json.hpp"
 #include "service/core/error.h"
 #include "service/process/mutex.h"
 #include "worker/handler/answer.h"
@@ -56,17 +55,6 @@ absl::StatusOr<std::string> CompleteUrl(const std::string& text) {
     curl_url_set(url.get(), CURLUPART_PATH, kLambdaPath, 0);
   }
   return UrlPart(url.get(), CURLUPART_URL);
-}
-
-// What a function says that raised.
-HandlerResult FunctionError(const std::string& header, const std::string& body) {
-  std::string type = header, message = body.substr(0, kShownBytes);
-  const auto json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (json.is_object()) {
-    if (auto t = json.find("errorType"); t != json.end() && t->is_string()) type = *t;
-    if (auto m = json.find("errorMessage"); m != json.end() && m->is_string()) message = *m;
-  }
-  return HandlerResult::Raised(type, message);
 }
 
 }  // namespace
@@ -126,13 +114,14 @@ struct HttpHandler::Exchange {
   CURLcode Perform(CURL* curl, const std::string& url, const std::string& event,
                    absl::Duration timeout);
   HandlerResult Failure(CURL* curl, CURLcode code) const;
-  HandlerResult Result(CURL* curl, const Batch& batch) const;
+  HandlerResult Result(CURL* curl, const Batch& batch, ResponsePolicy policy) const;
 };
 
 CURLcode HttpHandler::Exchange::Perform(CURL* curl, const std::string& url,
                                         const std::string& event, absl::Duration timeout) {
   std::unique_ptr<curl_slist, ListDelete> headers(
       curl_slist_append(nullptr, "Content-Type: application/json"));
+  headers.reset(curl_slist_append(headers.release(), "X-Amz-Invocation-Type: RequestResponse"));
   // No round trip to ask whether the event is welcome.
   headers.reset(curl_slist_append(headers.release(), "Expect:"));
   const auto ms = std::max<int64_t>(1, absl::ToInt64Milliseconds(std::min(timeout, kLongestTime)));
@@ -183,7 +172,8 @@ HandlerResult HttpHandler::Exchange::Failure(CURL* curl, CURLcode code) const {
   return HandlerResult::Raised("ConnectionLost", message);
 }
 
-HandlerResult HttpHandler::Exchange::Result(CURL* curl, const Batch& batch) const {
+HandlerResult HttpHandler::Exchange::Result(CURL* curl, const Batch& batch,
+                                            ResponsePolicy policy) const {
   // NOLINTNEXTLINE(google-runtime-int): libcurl's type
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
@@ -193,23 +183,23 @@ HandlerResult HttpHandler::Exchange::Result(CURL* curl, const Batch& batch) cons
     if (status == kTooManyRequests) return HandlerResult::NotRun("Throttled", message);
     return HandlerResult::Raised("HttpStatus", message);
   }
-  if (!function_error.empty()) return FunctionError(function_error, body);
-  if (!batch.report_batch_item_failures) return HandlerResult::Success();
-  return ParseAnswer(body, Sequences(batch));
+  if (!function_error.empty()) return ParseFunctionError(body, function_error);
+  return ParseAnswer(body, batch, policy);
 }
 
-absl::StatusOr<std::shared_ptr<HttpHandler>> HttpHandler::Create(const std::string& url) {
+absl::StatusOr<std::shared_ptr<HttpHandler>> HttpHandler::Create(const std::string& url,
+                                                                 ResponsePolicy policy) {
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (initialized != CURLE_OK) {
     return absl::InternalError(absl::StrCat("libcurl: ", curl_easy_strerror(initialized)));
   }
   auto complete = CompleteUrl(url);
   if (!complete.ok()) return complete.status();
-  return std::shared_ptr<HttpHandler>(new HttpHandler(*std::move(complete)));
+  return std::shared_ptr<HttpHandler>(new HttpHandler(*std::move(complete), policy));
 }
 
-HttpHandler::HttpHandler(std::string url)
-    : url_(std::move(url)), connections_(std::make_unique<Connections>()) {}
+HttpHandler::HttpHandler(std::string url, ResponsePolicy policy)
+    : url_(std::move(url)), policy_(policy), connections_(std::make_unique<Connections>()) {}
 
 HttpHandler::~HttpHandler() = default;
 
@@ -221,7 +211,7 @@ HandlerResult HttpHandler::Process(const Batch& batch) {
   const CURLcode code =
       exchange.Perform(curl, url_, EventJson(batch), batch.deadline - absl::Now());
   HandlerResult result =
-      code == CURLE_OK ? exchange.Result(curl, batch) : exchange.Failure(curl, code);
+      code == CURLE_OK ? exchange.Result(curl, batch, policy_) : exchange.Failure(curl, code);
   connections_->Return(curl);
   return result;
 }

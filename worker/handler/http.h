@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "worker/handler.h"
+#include "worker/handler/response_policy.h"
 
 namespace lowmark {
 
@@ -28,7 +29,8 @@ class HttpHandler : public Handler {
   // convention is taken, /2015-03-31/functions/function/invocations.
   // INVALID_ARGUMENT where it is not a URL. Connections are kept for the next
   // batch. Redirects are not followed, proxies of the environment not used.
-  static absl::StatusOr<std::shared_ptr<HttpHandler>> Create(const std::string& url);
+  static absl::StatusOr<std::shared_ptr<HttpHandler>> Create(
+      const std::string& url, ResponsePolicy policy = ResponsePolicy::kStrict);
   ~HttpHandler() override;
 
   HandlerResult Process(const Batch& batch) override;
@@ -40,9 +42,10 @@ class HttpHandler : public Handler {
   class Connections;
   struct Exchange;
 
-  explicit HttpHandler(std::string url);
+  HttpHandler(std::string url, ResponsePolicy policy);
 
   const std::string url_;
+  const ResponsePolicy policy_;
   const std::unique_ptr<Connections> connections_;
   std::atomic<bool> aborted_{false};
 };

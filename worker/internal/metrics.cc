@@ -2,6 +2,8 @@
 
 #include <prometheus/text_serializer.h>
 
+#include "worker/handler/answer.h"
+
 namespace lowmark {
 namespace {
 
@@ -20,6 +22,11 @@ constexpr char kSourceErrors[] = "lowmark_worker_source_errors_total";
 constexpr char kSourceErrorsHelp[] =
     "Reads that failed, by kind (passing: tried again; shard: this shard cannot be read).";
 
+constexpr char kInvalidAnswers[] = "lowmark_worker_invalid_answers_total";
+constexpr char kInvalidAnswersHelp[] =
+    "Answers that failed their batch because of what they say, by kind (wrong_key: failures "
+    "seem to be listed under another key than batchItemFailures; other).";
+
 const prometheus::Histogram::BucketBoundaries kSeconds = {
     .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900};
 
@@ -37,6 +44,8 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
       vanished_(Counter("lowmark_worker_shards_vanished_total",
                         "Shards that ended though not all of them was read: the source had the "
                         "rest no more.")),
+      wrong_keys_(Counter(kInvalidAnswers, kInvalidAnswersHelp, {{"kind", "wrong_key"}})),
+      other_invalid_(Counter(kInvalidAnswers, kInvalidAnswersHelp, {{"kind", "other"}})),
       report_retries_(
           Counter("lowmark_worker_report_retries_total", "Reports that had to be sent again.")),
       handoffs_(Counter("lowmark_worker_handoffs_total",
@@ -92,6 +101,9 @@ std::string WorkerMetrics::Text() const {
 void WorkerMetrics::CountBatch(const v1::ReportBatchRequest& report, Redelivery cause,
                                absl::Duration duration) {
   batches_.at(OutcomeOf(report))->Increment();
+  const std::string& error = report.failure().error_type();
+  if (error == kWrongKey) wrong_keys_.Increment();
+  if (error == kInvalidAnswer) other_invalid_.Increment();
   duration_.Observe(absl::ToDoubleSeconds(duration));
   // Zero where the handler did not run.
   records_.Increment(report.record_count());

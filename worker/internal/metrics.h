@@ -76,6 +76,8 @@ class WorkerMetrics {
   prometheus::Counter& passing_errors_;
   prometheus::Counter& shard_errors_;
   prometheus::Counter& vanished_;
+  prometheus::Counter& wrong_keys_;
+  prometheus::Counter& other_invalid_;
   prometheus::Counter& report_retries_;
   prometheus::Counter& handoffs_;
   prometheus::Counter& sessions_;

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 namespace {

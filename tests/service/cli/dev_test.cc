@@ -12,8 +12,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "service/dev/child_process.h"
 #include "service/dev/process_handle.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 namespace {

@@ -7,8 +7,8 @@
 #include <iostream>
 #include <string>
 
-#include "service/dev/child_process.h"
 #include "service/dev/postgres_cluster.h"
+#include "service/process/child_process.h"
 
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";

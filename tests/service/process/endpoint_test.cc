@@ -14,7 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 #include "service/process/process_metrics.h"
 #include "service/process/version.h"
 

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 namespace {

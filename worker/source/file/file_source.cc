@@ -71,7 +71,8 @@ absl::StatusOr<std::unique_ptr<ShardReader>> FileSource::Open(const std::string&
     return InvalidField("from", from.ToString(), "must not be SHARD_END");
   }
   return std::make_unique<FileReader>(absl::StrCat(options_.directory, "/", shard),
-                                      LineFields{options_.key_field, options_.time_field},
+                                      LineFields{options_.key_field, options_.time_field,
+                                                 options_.origin.shape == Origin::Shape::kDynamoDb},
                                       options_.max_line_bytes, from);
 }
 

@@ -39,6 +39,9 @@ struct FileSourceOptions {
   std::string time_field;
   // Longer lines are not read into memory: 1 KiB..1 GiB.
   int64_t max_line_bytes = int64_t{64} << 20;
+  // What events say of it. With the shape kDynamoDb each line has to be the JSON of
+  // a DynamoDB stream's record; what is none is set aside.
+  Origin origin = {};
   // Told once of each file whose name gives no valid shard id; may be empty.
   std::function<void(const std::string& message)> warn;
 
@@ -56,6 +59,7 @@ class FileSource : public Source {
                                                     const Position& from) override;
   // The end of the file's last line.
   absl::StatusOr<Position> ResolveLatest(const std::string& shard) override;
+  Origin origin() const override { return options_.origin; }
 
  private:
   explicit FileSource(const FileSourceOptions& options) : options_(options) {}

@@ -50,13 +50,17 @@ SourceRecord ParseLine(absl::string_view line, int64_t offset, const LineFields&
     result.defect = SourceRecord::Defect::kUnreadable;
     result.problem = std::string(problem);
   };
-  if (fields.key.empty() && fields.time.empty()) {
+  if (fields.key.empty() && fields.time.empty() && !fields.dynamodb) {
     if (!Json::accept(line.begin(), line.end())) unreadable("the line is not JSON");
     return result;
   }
   const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) {
     unreadable("the line is not JSON");
+    return result;
+  }
+  if (fields.dynamodb && (!json.is_object() || !json.value("dynamodb", Json()).is_object())) {
+    unreadable("the line is not a record of a DynamoDB stream: it has no object \"dynamodb\"");
     return result;
   }
   if (!json.is_object()) return result;

@@ -9,8 +9,8 @@
 //   ...
 //   (*worker)->Signal(SIGTERM);
 //   if (!(*worker)->Wait(absl::Seconds(10))) (*worker)->Kill();
-#ifndef LOWMARK_SERVICE_DEV_CHILD_PROCESS_H_
-#define LOWMARK_SERVICE_DEV_CHILD_PROCESS_H_
+#ifndef LOWMARK_SERVICE_PROCESS_CHILD_PROCESS_H_
+#define LOWMARK_SERVICE_PROCESS_CHILD_PROCESS_H_
 
 #include <signal.h>
 #include <sys/types.h>
@@ -150,4 +150,4 @@ absl::StatusOr<CommandResult> RunCommand(ProcessOptions options, absl::Duration 
 
 }  // namespace lowmark
 
-#endif  // LOWMARK_SERVICE_DEV_CHILD_PROCESS_H_
+#endif  // LOWMARK_SERVICE_PROCESS_CHILD_PROCESS_H_

@@ -1,4 +1,4 @@
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 
 #include <errno.h>
 #include <fcntl.h>

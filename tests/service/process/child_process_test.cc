@@ -1,4 +1,4 @@
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
