@@ -66,6 +66,10 @@ struct ReadResult {
   // Records that follow these in the shard now, as far as the source can tell;
   // an estimate will do. -1 where it cannot.
   int64_t records_behind = -1;
+  // Records, at most so many, that the source was to return before these and no
+  // longer has; and a line that says so. Goes into log and metrics.
+  int64_t lost = 0;
+  std::string lost_reason = {};
 };
 
 // Reads one shard forward. Used by one thread at a time.
@@ -89,6 +93,14 @@ class Source {
 
   // Every shard that the source has now. Errors as in ShardReader::Read.
   virtual absl::StatusOr<std::vector<ListedShard>> ListShards() = 0;
+
+  // What LATEST is in a shard now, as a position that stays where it is: AT, AFTER or
+  // AT_TIMESTAMP. A worker has it stored before it reads, so that a crash before the first
+  // record skips nothing. A source that cannot tell says LATEST. Errors as in
+  // ShardReader::Read.
+  virtual absl::StatusOr<Position> ResolveLatest(const std::string& /*shard*/) {
+    return Position::Latest();
+  }
 
   // A reader of a shard from a position; any but SHARD_END. LATEST is resolved
   // by the first read and stays there. Errors as in ShardReader::Read.

@@ -43,6 +43,11 @@ class ScriptedSource : public Source {
     MutexLock lock(mutex_);
     shards_[shard].error = error;
   }
+  // The next read says that so many records are gone.
+  void Lose(const std::string& shard, int64_t records) {
+    MutexLock lock(mutex_);
+    shards_[shard].lost = records;
+  }
   int opens(const std::string& shard) {
     MutexLock lock(mutex_);
     return shards_[shard].opens;
@@ -79,6 +84,7 @@ class ScriptedSource : public Source {
     std::vector<SourceRecord> records;
     bool closed = false;
     absl::Status error;
+    int64_t lost = 0;
     int opens = 0;
     int reads = 0;
   };
@@ -107,6 +113,7 @@ class ScriptedSource : public Source {
       } else if (next_ == shard.records.size()) {
         result.state = shard.closed ? ReadResult::State::kShardEnd : ReadResult::State::kUpToDate;
       }
+      result.lost = std::exchange(shard.lost, 0);
       result.records_behind = static_cast<int64_t>(shard.records.size() - next_);
       return result;
     }

@@ -34,6 +34,9 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
                             "report and so not in a dead letter.")),
       passing_errors_(Counter(kSourceErrors, kSourceErrorsHelp, {{"kind", "passing"}})),
       shard_errors_(Counter(kSourceErrors, kSourceErrorsHelp, {{"kind", "shard"}})),
+      lost_records_(Counter("lowmark_worker_records_lost_total",
+                            "Records that the source no longer had when they were to be read, at "
+                            "most: deleted before they were processed.")),
       report_retries_(
           Counter("lowmark_worker_report_retries_total", "Reports that had to be sent again.")),
       handoffs_(Counter("lowmark_worker_handoffs_total",

@@ -34,6 +34,8 @@ class WorkerMetrics {
   void CountWithoutData(int32_t records) { without_data_.Increment(records); }
   // A read that failed: for now (`passing`), or because of the shard itself.
   void CountSourceError(bool passing);
+  // Records that the source no longer has, at most so many, and that no handler saw.
+  void CountLostRecords(int64_t records) { lost_records_.Increment(static_cast<double>(records)); }
   // A report that has to be sent again.
   void CountReportRetry() { report_retries_.Increment(); }
   // A call to the coordinator that failed, with the error's reason.
@@ -73,6 +75,7 @@ class WorkerMetrics {
   prometheus::Counter& without_data_;
   prometheus::Counter& passing_errors_;
   prometheus::Counter& shard_errors_;
+  prometheus::Counter& lost_records_;
   prometheus::Counter& report_retries_;
   prometheus::Counter& handoffs_;
   prometheus::Counter& sessions_;
