@@ -1,18 +1,20 @@
 #include "worker/command/sources.h"
 
+#include "service/core/error.h"
+#include "worker/command/outbox_flags.h"
+
 namespace lowmark {
 
 void DeclareSource(Options& options, SourceFlags& flags) {
   CLI::App& app = options.app();
   options.Add(app, "source", flags.source, "Where records are")
-      ->type_name("file")
-      ->check(OneOf({"file"}))
+      ->type_name("file|kafka|outbox")
+      ->check(OneOf({"file", "kafka", "outbox"}))
       ->group("Source");
   options
       .Add(app, "source-path", flags.file.directory,
-           "Directory with a file SHARD.jsonl for each shard, a JSON text a line")
+           "For file: directory with a file SHARD.jsonl for each shard, a JSON text a line")
       ->group("Source");
-  options.Require(app, "source-path");
   options
       .Add(app, "source-key-field", flags.file.key_field,
            "Member of each line that is its partition key")
@@ -21,9 +23,16 @@ void DeclareSource(Options& options, SourceFlags& flags) {
       .Add(app, "source-time-field", flags.file.time_field,
            "Member of each line that is its arrival time, RFC 3339 or seconds since 1970")
       ->group("Source");
+  DeclareKafka(options, flags.kafka);
+  DeclareOutbox(options, flags.outbox);
 }
 
 absl::StatusOr<std::shared_ptr<Source>> MakeSource(const SourceFlags& flags, Logger& log) {
+  if (flags.source == "kafka") return MakeKafka(flags.kafka, log);
+  if (flags.source == "outbox") return OutboxSource::Create(flags.outbox);
+  if (flags.file.directory.empty()) {
+    return InvalidField("source-path", "", "must be given with --source file");
+  }
   FileSourceOptions file = flags.file;
   file.warn = [&log](const std::string& message) { log.Warning(message); };
   return FileSource::Create(file);

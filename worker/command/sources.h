@@ -8,14 +8,18 @@
 #include "absl/status/statusor.h"
 #include "service/process/logging.h"
 #include "service/process/options.h"
+#include "worker/command/kafka_flags.h"
 #include "worker/source.h"
 #include "worker/source/file/file_source.h"
+#include "worker/source/postgres/outbox_source.h"
 
 namespace lowmark {
 
 struct SourceFlags {
   std::string source = "file";
   FileSourceOptions file;
+  KafkaFlags kafka;
+  OutboxSourceOptions outbox;
 };
 
 void DeclareSource(Options& options, SourceFlags& flags);
