@@ -80,16 +80,21 @@ void World::Append(int records) {
     std::string text;
     for (int i = 0; i < records; ++i) {
       const int n = ++written.records;
-      const char* kind = n % 97 == 0 ? "bad" : n % 31 == 0 ? "flaky" : "good";
-      const std::string record = absl::StrCat(shard, "-", n);
-      numbers_[shard][absl::StrCat(written.bytes + text.size())] = n;
-      records_.insert(record);
-      if (n % 97 == 0) bad_.insert(record);
+      const std::string kind = KindOf(n);
+      Expect(shard, n, absl::StrCat(written.bytes + text.size()), kind);
       absl::StrAppend(&text, "{\"n\": ", n, ", \"kind\": \"", kind, "\"}\n");
     }
     written.bytes += text.size();
     std::ofstream(SourceFile(shard + ".jsonl"), std::ios::app) << text;
   }
+}
+
+void World::Expect(const std::string& shard, int n, const std::string& sequence,
+                   const std::string& kind) {
+  const std::string record = absl::StrCat(shard, "-", n);
+  numbers_[shard][sequence] = n;
+  records_.insert(record);
+  if (kind == "bad") bad_.insert(record);
 }
 
 void World::CloseShards() {
@@ -148,11 +153,26 @@ void World::StartCoordinator(int i, const std::string& address) {
 }
 
 void World::StartWorker(int i) {
-  workers_[i] = Start({WORKER, "--coordinator", Target(), "--stream", "t", "--source", "file",
-                       "--source-path", directory_ + "/source", "--handler", "exec",
-                       "--handler-command", absl::StrCat(HANDLER, " ", directory_), "--http-listen",
-                       "127.0.0.1:0", "--grace", "20s", "--sync-interval", "1s"},
-                      absl::StrCat(directory_, "/worker-", i, ".log"));
+  std::vector<std::string> argv = {WORKER,
+                                   "--coordinator",
+                                   Target(),
+                                   "--stream",
+                                   "t",
+                                   "--handler",
+                                   "exec",
+                                   "--handler-command",
+                                   absl::StrCat(HANDLER, " ", directory_),
+                                   "--http-listen",
+                                   "127.0.0.1:0",
+                                   "--grace",
+                                   "20s",
+                                   "--sync-interval",
+                                   "1s"};
+  const std::vector<std::string> files = {"--source", "file", "--source-path",
+                                          directory_ + "/source"};
+  const std::vector<std::string>& source = options_.source.empty() ? files : options_.source;
+  argv.insert(argv.end(), source.begin(), source.end());
+  workers_[i] = Start(std::move(argv), absl::StrCat(directory_, "/worker-", i, ".log"));
 }
 
 void World::CreateStream(const std::string& stream) {
@@ -194,6 +214,13 @@ bool World::Stop(ChildProcess& process) {
   return ended && exit->ok();
 }
 
+bool World::AwaitProcessed() {
+  return Await([&] {
+    return ReadLedger().processed.size() == records_.size() - bad_.size() &&
+           DeadLetters().size() == bad_.size();
+  });
+}
+
 bool World::AwaitDone() {
   return Await([&] {
     auto done = postgres_->Query("lowmark", "SELECT count(*) FROM lowmark.shards WHERE done");
@@ -225,7 +252,7 @@ std::map<std::string, int> World::CheckLedger() {
     const auto found = ledger.processed.find(record);
     const int times = found == ledger.processed.end() ? 0 : found->second;
     EXPECT_EQ(times > 0, !bad_.contains(record)) << record;
-    if (times > 1) again[record.substr(0, record.find('-'))] += times - 1;
+    if (times > 1) again[record.substr(0, record.rfind('-'))] += times - 1;
   }
   for (const auto& [shard, numbers] : ledger.first_taken) {
     EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end())) << shard << " out of order";
