@@ -1,4 +1,5 @@
-# find_package(lowmark): the target lowmark::worker. What it is linked from comes
+# find_package(lowmark): the targets lowmark::worker, lowmark::kafka_source and
+# lowmark::outbox_source. What it is linked from comes
 # from Debian's packages, as in deploy/packages/build.txt.
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
@@ -15,4 +16,7 @@ find_dependency(civetweb)
 find_dependency(prometheus-cpp CONFIG)
 find_dependency(PkgConfig)
 pkg_check_modules(microhttpd REQUIRED QUIET IMPORTED_TARGET libmicrohttpd)
+pkg_check_modules(pq REQUIRED QUIET IMPORTED_TARGET libpq)
+pkg_check_modules(pqxx REQUIRED QUIET IMPORTED_TARGET libpqxx)
+pkg_check_modules(rdkafka REQUIRED QUIET IMPORTED_TARGET rdkafka)
 include(${CMAKE_CURRENT_LIST_DIR}/lowmarkTargets.cmake)

@@ -72,6 +72,10 @@ struct ReadResult {
   // Records that follow these in the shard now, as far as the source can tell;
   // an estimate will do. -1 where it cannot.
   int64_t records_behind = -1;
+  // Records, at most so many, that the source was to return before these and no
+  // longer has; and a line that says so. Goes into log and metrics.
+  int64_t lost = 0;
+  std::string lost_reason = {};
 };
 
 // Reads one shard forward. Used by one thread at a time.

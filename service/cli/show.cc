@@ -119,6 +119,9 @@ void ShowRecord(const v1::RecordData& record, std::ostream& out) {
   if (!record.partition_key().empty()) out << "  key " << Safe(record.partition_key());
   if (record.has_arrival_time()) out << "  arrived " << TimeText(record.arrival_time());
   out << "  " << SizeText(record.data().size());
+  for (const v1::RecordHeader& header : record.headers()) {
+    out << "\n  header " << Safe(header.name()) << ": " << Safe(header.value());
+  }
   if (IsPrintable(record.data())) {
     out << "\n";
     for (const auto line : absl::StrSplit(record.data(), '\n')) out << "  " << line << "\n";

@@ -309,12 +309,21 @@ void ToProto(const Record& record, v1::RecordData* proto) {
   proto->set_partition_key(record.partition_key);
   ToProto(record.arrival_time, proto->mutable_arrival_time());
   proto->set_data(record.data);
+  for (const auto& [name, value] : record.headers) {
+    v1::RecordHeader* header = proto->add_headers();
+    header->set_name(name);
+    header->set_value(value);
+  }
 }
 
 absl::StatusOr<Record> RecordFromProto(absl::string_view field, const v1::RecordData& proto) {
   auto arrival = TimeFromProto(absl::StrCat(field, ".arrival_time"), proto.arrival_time());
   if (!arrival.ok()) return arrival.status();
-  return Record{proto.sequence(), proto.partition_key(), *arrival, proto.data()};
+  Record record{proto.sequence(), proto.partition_key(), *arrival, proto.data()};
+  for (const v1::RecordHeader& header : proto.headers()) {
+    record.headers.emplace_back(header.name(), header.value());
+  }
+  return record;
 }
 
 }  // namespace lowmark

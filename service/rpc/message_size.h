@@ -3,6 +3,7 @@
 #ifndef LOWMARK_SERVICE_RPC_MESSAGE_SIZE_H_
 #define LOWMARK_SERVICE_RPC_MESSAGE_SIZE_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "service/core/policy.h"
@@ -13,6 +14,10 @@ namespace lowmark {
 // its records: 10,000 of them, their sequence numbers listed up to three times
 // and their partition keys once. 80 MiB.
 inline constexpr int kLargestMessage = static_cast<int>(Policy::kLargestBatchBytes) + (16 << 20);
+
+// What a record may have of headers.
+inline constexpr int kMostHeaders = 1000;
+inline constexpr size_t kLongestHeaders = size_t{1} << 20;
 
 }  // namespace lowmark
 

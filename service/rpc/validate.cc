@@ -12,6 +12,7 @@
 #include "service/core/policy.h"
 #include "service/core/position.h"
 #include "service/rpc/checks.h"
+#include "service/rpc/message_size.h"
 
 namespace lowmark {
 namespace {
@@ -62,6 +63,20 @@ absl::Status CheckListed(absl::string_view field, const v1::ReportBatchRequest& 
   return absl::OkStatus();
 }
 
+absl::Status CheckHeaders(absl::string_view field, const v1::RecordData& record) {
+  if (record.headers_size() > kMostHeaders) {
+    return InvalidField(field, record.headers_size(),
+                        absl::StrCat("must be at most ", kMostHeaders, " headers"));
+  }
+  size_t bytes = 0;
+  for (const v1::RecordHeader& header : record.headers()) {
+    bytes += header.name().size() + header.value().size();
+  }
+  if (bytes <= kLongestHeaders) return absl::OkStatus();
+  return InvalidField(field, static_cast<int64_t>(bytes),
+                      absl::StrCat("must be at most ", kLongestHeaders, " bytes"));
+}
+
 absl::Status CheckRecords(absl::string_view field,
                           const google::protobuf::RepeatedPtrField<v1::RecordData>& records,
                           const google::protobuf::RepeatedPtrField<std::string>& sequences) {
@@ -78,6 +93,7 @@ absl::Status CheckRecords(absl::string_view field,
       return InvalidField(absl::StrCat(name, ".partition_key"), records[i].partition_key(),
                           "must be at most 65536 bytes");
     }
+    if (auto s = CheckHeaders(absl::StrCat(name, ".headers"), records[i]); !s.ok()) return s;
   }
   return absl::OkStatus();
 }

@@ -355,9 +355,11 @@ SELECT $1, v.* FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6:
 
 const char kInsertRecords[] = R"sql(
 INSERT INTO lowmark.dead_letter_records
-  (stream_id, dead_letter, ordinal, sequence, arrival_time, partition_key, data)
-SELECT $1, v.* FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[],
-  $6::bytea[], $7::bytea[]) AS v)sql";
+  (stream_id, dead_letter, ordinal, sequence, arrival_time, partition_key, data,
+   headers)
+SELECT $1, v.letter, v.ordinal, v.sequence, v.arrival, v.key, v.data, v.headers::bytea[]
+FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[],
+  $8::text[]) AS v (letter, ordinal, sequence, arrival, key, data, headers))sql";
 
 const char kInsertEvents[] = R"sql(
 INSERT INTO lowmark.shard_events (stream_id, shard, kind, epoch, delivery, actor, detail)
@@ -375,7 +377,7 @@ const char kSelectDeadLetter[] = "SELECT " DEAD_LETTER_COLUMNS R"sql(
 FROM lowmark.dead_letters WHERE stream_id = $1 AND id = $2)sql";
 
 const char kSelectRecords[] = R"sql(
-SELECT sequence, extract(epoch FROM arrival_time), partition_key, data
+SELECT sequence, extract(epoch FROM arrival_time), partition_key, data, headers
 FROM lowmark.dead_letter_records WHERE stream_id = $1 AND dead_letter = $2 ORDER BY ordinal)sql";
 
 const char kSelectEvents[] = "SELECT " EVENT_COLUMNS R"sql(

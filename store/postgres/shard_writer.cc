@@ -131,7 +131,7 @@ class FullRows {
 
 // The columns of kInsertRecords.
 struct RecordRows {
-  TextArray letter, ordinal, sequence, arrival_time, partition_key, data;
+  TextArray letter, ordinal, sequence, arrival_time, partition_key, data, headers;
 
   void Add(int64_t id, int64_t index, const Record& record) {
     letter.AddNumber(id);
@@ -140,13 +140,21 @@ struct RecordRows {
     arrival_time.Add(FormatTimestamp(record.arrival_time));
     partition_key.AddBytes(record.partition_key);
     data.AddBytes(record.data);
+    TextArray pairs;
+    for (const auto& [name, value] : record.headers) {
+      pairs.AddBytes(name);
+      pairs.AddBytes(value);
+    }
+    headers.Add(pairs.Finish());
   }
+
+  size_t bytes() const { return data.bytes() + partition_key.bytes() + headers.bytes(); }
 
   void Write(pqxx::transaction_base& transaction, int64_t stream_id) {
     if (letter.size() == 0) return;
     transaction.exec_params(sql::kInsertRecords, stream_id, letter.Finish(), ordinal.Finish(),
                             sequence.Finish(), arrival_time.Finish(), partition_key.Finish(),
-                            data.Finish());
+                            data.Finish(), headers.Finish());
   }
 };
 
@@ -158,7 +166,7 @@ void WriteRecords(pqxx::transaction_base& transaction, int64_t stream_id,
   for (const auto& [id, letter] : letters) {
     for (size_t i = 0; i < letter->records.size(); ++i) {
       rows.Add(id, static_cast<int64_t>(i), letter->records[i]);
-      if (rows.data.bytes() + rows.partition_key.bytes() < kRecordBytes) continue;
+      if (rows.bytes() < kRecordBytes) continue;
       rows.Write(transaction, stream_id);
       rows = RecordRows();
     }

@@ -51,9 +51,12 @@ class Servers:
                  "--http-listen", self.http, "--stream", "feed", "--source-path",
                  os.path.join(home, "feed"), "--handler-command", "cat > /dev/null"],
                 stdout=log, stderr=log, start_new_session=True)
+        self._kafka = subprocess.Popen(["mock_kafka_server"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True)
         try:
+            self.kafka = self._kafka.stdout.readline().strip()
             self._await(lambda: "All is running" in self._said(), "lowmark dev")
-            self._await(lambda: "lowmark_records_processed_total" in self._scrape(self.http),
+            self._await(lambda: "lowmark_records_processed_total" in self.scrape(self.http),
                         "the first record to be processed")
         except BaseException:
             self.__exit__()
@@ -61,6 +64,7 @@ class Servers:
         return self
 
     def __exit__(self, *_):
+        self._kafka.communicate(timeout=60)
         self._dev.send_signal(signal.SIGTERM)
         self._dev.wait(timeout=60)
         self._directory.cleanup()
@@ -70,19 +74,20 @@ class Servers:
         postgres = re.search(r'psql "(.*)"', self._said()).group(1)
         source = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
         return {**os.environ, "LOWMARK_COORDINATOR": self.address, "POSTGRES": postgres,
-                "LOWMARK_SOURCE": source}
+                "LOWMARK_SOURCE": source, "KAFKA": self.kafka}
 
     def metrics(self):
         """The names of all metrics of a coordinator and a worker."""
         worker = re.search(r"worker 1 +metrics http://([^/]*)/metrics", self._said()).group(1)
-        text = self._scrape(self.http) + self._scrape(worker)
+        text = self.scrape(self.http) + self.scrape(worker)
         return set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
 
     def _said(self):
         with open(self._log, encoding="utf-8") as log:
             return log.read()
 
-    def _scrape(self, address):
+    @staticmethod
+    def scrape(address):
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
             return answer.read().decode()
 

@@ -13,6 +13,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -30,6 +31,38 @@ bool FirstTime(const std::string& directory, const std::string& record) {
   return true;
 }
 
+struct Taken {
+  std::string shard;
+  std::string sequence;
+  std::string data;
+};
+
+std::string Decoded(const json& text) {
+  std::string data;
+  absl::Base64Unescape(text.get<std::string>(), &data);
+  return data;
+}
+
+// From an event of the shape of Kinesis, or of Kafka.
+std::vector<Taken> RecordsOf(const json& event) {
+  std::vector<Taken> records;
+  if (event.contains("records")) {
+    for (const auto& [partition, messages] : event.at("records").items()) {
+      for (const json& message : messages) {
+        records.push_back({partition, message.at("offset").dump(), Decoded(message.at("value"))});
+      }
+    }
+    return records;
+  }
+  for (const json& record : event.at("Records")) {
+    const std::string id = record.at("eventID");
+    const json& kinesis = record.at("kinesis");
+    records.push_back(
+        {id.substr(0, id.rfind(':')), kinesis.at("sequenceNumber"), Decoded(kinesis.at("data"))});
+  }
+  return records;
+}
+
 bool Append(int ledger, const std::string& line) {
   return write(ledger, line.data(), line.size()) == static_cast<ssize_t>(line.size());
 }
@@ -45,21 +78,17 @@ int main(int argc, char** argv) {
   const std::string input((std::istreambuf_iterator<char>(std::cin)), {});
   const json event = json::parse(input);
   json failures = json::array();
-  for (const json& record : event.at("Records")) {
-    std::string text;
-    absl::Base64Unescape(record.at("kinesis").at("data").get<std::string>(), &text);
-    const json data = json::parse(text);
-    const std::string event_id = record.at("eventID");
-    const std::string shard = event_id.substr(0, event_id.rfind(':'));
-    const std::string name = absl::StrCat(shard, "-", data.at("n").get<int>());
+  for (const Taken& record : RecordsOf(event)) {
+    const json data = json::parse(record.data);
+    const std::string name = absl::StrCat(record.shard, "-", data.at("n").get<int>());
     const bool failed =
         data.at("kind") == "bad" || (data.at("kind") == "flaky" && FirstTime(directory, name));
-    if (!Append(ledger, absl::StrCat(shard, " ", data.at("n").get<int>(),
+    if (!Append(ledger, absl::StrCat(record.shard, " ", data.at("n").get<int>(),
                                      failed ? " failed\n" : " ok\n"))) {
       return 2;
     }
     if (!failed) continue;
-    failures.push_back({{"itemIdentifier", record.at("kinesis").at("sequenceNumber")}});
+    failures.push_back({{"itemIdentifier", record.sequence}});
     break;
   }
   std::cout << json{{"batchItemFailures", failures}} << "\n";

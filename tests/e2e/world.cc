@@ -80,16 +80,21 @@ void World::Append(int records) {
     std::string text;
     for (int i = 0; i < records; ++i) {
       const int n = ++written.records;
-      const char* kind = n % 97 == 0 ? "bad" : n % 31 == 0 ? "flaky" : "good";
-      const std::string record = absl::StrCat(shard, "-", n);
-      numbers_[shard][absl::StrCat(written.bytes + text.size())] = n;
-      records_.insert(record);
-      if (n % 97 == 0) bad_.insert(record);
+      const std::string kind = KindOf(n);
+      Expect(shard, n, absl::StrCat(written.bytes + text.size()), kind);
       absl::StrAppend(&text, "{\"n\": ", n, ", \"kind\": \"", kind, "\"}\n");
     }
     written.bytes += text.size();
     std::ofstream(SourceFile(shard + ".jsonl"), std::ios::app) << text;
   }
+}
+
+void World::Expect(const std::string& shard, int n, const std::string& sequence,
+                   const std::string& kind) {
+  const std::string record = absl::StrCat(shard, "-", n);
+  numbers_[shard][sequence] = n;
+  records_.insert(record);
+  if (kind == "bad") bad_.insert(record);
 }
 
 void World::CloseShards() {
@@ -212,6 +217,13 @@ bool World::Stop(ChildProcess& process) {
   return ended && exit->ok();
 }
 
+bool World::AwaitProcessed() {
+  return Await([&] {
+    return ReadLedger().processed.size() == records_.size() - bad_.size() &&
+           DeadLetters().size() == bad_.size();
+  });
+}
+
 bool World::AwaitDone() {
   return Await([&] {
     auto done = postgres_->Query("lowmark", "SELECT count(*) FROM lowmark.shards WHERE done");
@@ -243,7 +255,7 @@ std::map<std::string, int> World::CheckLedger() {
     const auto found = ledger.processed.find(record);
     const int times = found == ledger.processed.end() ? 0 : found->second;
     EXPECT_EQ(times > 0, !bad_.contains(record)) << record;
-    if (times > 1) again[record.substr(0, record.find('-'))] += times - 1;
+    if (times > 1) again[record.substr(0, record.rfind('-'))] += times - 1;
   }
   for (const auto& [shard, numbers] : ledger.first_taken) {
     EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end())) << shard << " out of order";

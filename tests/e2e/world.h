@@ -51,6 +51,12 @@ class World {
   void Append(int records);
   // Nothing follows what was appended.
   void CloseShards();
+  // Of another source: its shard's record `n`, counted from 1, has this sequence
+  // number; "good", "flaky" or "bad".
+  void Expect(const std::string& shard, int n, const std::string& sequence,
+              const std::string& kind = "good");
+  // What a record is by its number, as Append has it.
+  static std::string KindOf(int n) { return n % 97 == 0 ? "bad" : n % 31 == 0 ? "flaky" : "good"; }
   // All three.
   void WriteShards(int shards, int records);
   // Whether each look at what is waited for appends a record to each shard: a load
@@ -89,6 +95,8 @@ class World {
   bool AwaitProgress(size_t lines) { return AwaitLines(ReadLedger().lines + lines); }
   // Stops a process with SIGTERM; whether it ended in order.
   bool Stop(ChildProcess& process);
+  // Until every record was processed or set aside.
+  bool AwaitProcessed();
   // Until every shard was read to its end.
   bool AwaitDone();
 

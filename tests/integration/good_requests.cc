@@ -40,6 +40,9 @@ void AddRecord(v1::RecordData* record, const std::string& sequence) {
   record->set_partition_key("key");
   record->mutable_arrival_time()->set_seconds(1'700'000'000);
   record->set_data("data");
+  v1::RecordHeader* header = record->add_headers();
+  header->set_name("name");
+  header->set_value("value");
 }
 
 v1::ReportBatchRequest Report(int64_t epoch, int64_t delivery, int first, int last) {

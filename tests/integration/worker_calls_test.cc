@@ -235,6 +235,10 @@ TEST_P(WorkerCalls, DeadLettersKeepTheirDataByteByByte) {
   record->set_sequence("5");
   record->set_partition_key(all);
   record->set_data(all + all);
+  for (const std::string& value : {all, std::string(), all}) {
+    record->add_headers()->set_name("h" + all);
+    record->mutable_headers()->rbegin()->set_value(value);
+  }
   record->mutable_arrival_time()->set_seconds(1'700'000'000);
   record->mutable_arrival_time()->set_nanos(123'456'000);
   report.mutable_failure()->set_error_message("a \"quoted\" {text}\\n\n\t\xe2\x98\x83 '; --");

@@ -307,16 +307,16 @@ TEST(ConvertDelivery, CarriesEverything) {
 }
 
 TEST(ConvertRecord, ComesBackTheSameWithAnyBytes) {
-  const Record record{"42", std::string("k\0\xff\"'", 5), absl::FromUnixNanos(123'456'789),
-                      std::string("\0\x80{}\\", 5)};
+  const Record record{"42",
+                      std::string("k\0\xff\"'", 5),
+                      absl::FromUnixNanos(123'456'789),
+                      std::string("\0\x80{}\\", 5),
+                      {{"a", "1"}, {std::string("\0\xff", 2), ""}, {"a", "2"}}};
   v1::RecordData proto;
   ToProto(record, &proto);
   auto back = RecordFromProto("r", proto);
   ASSERT_TRUE(back.ok());
-  EXPECT_EQ(back->sequence, record.sequence);
-  EXPECT_EQ(back->partition_key, record.partition_key);
-  EXPECT_EQ(back->arrival_time, record.arrival_time);
-  EXPECT_EQ(back->data, record.data);
+  EXPECT_EQ(*back, record);
   proto.mutable_arrival_time()->set_seconds(-1);
   ExpectInvalid(RecordFromProto("r", proto).status(), "r.arrival_time.seconds");
 }

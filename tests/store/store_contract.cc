@@ -81,9 +81,9 @@ ShardUpdate StoreContract::Report(const std::string& shard, const std::string& w
               letter.epoch = epoch;
               letter.delivery = delivery;
               letter.worker = worker;
-              letter.records = {
-                  {range.first, AwkwardBytes(), absl::FromUnixMicros(1234567), AwkwardBytes()},
-                  {range.last, "", absl::UnixEpoch(), ""}};
+              letter.records = {{range.first, AwkwardBytes(), absl::FromUnixMicros(1234567),
+                                 AwkwardBytes(), AwkwardHeaders()},
+                                {range.last, "", absl::UnixEpoch(), ""}};
               change.dead_letters.push_back(std::move(letter));
             }
             return change;

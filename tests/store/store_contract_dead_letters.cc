@@ -41,9 +41,10 @@ TEST_P(StoreContract, KeepsEveryFieldOfADeadLetter) {
     EXPECT_GT(each.create_time, absl::UnixEpoch());
   }
   EXPECT_EQ(letter->create_time, listed->front().create_time);
-  EXPECT_THAT(letter->records, ElementsAre(Record{"3", AwkwardBytes(),
-                                                  absl::FromUnixMicros(1234567), AwkwardBytes()},
-                                           Record{"4", "", absl::UnixEpoch(), ""}));
+  EXPECT_THAT(letter->records,
+              ElementsAre(Record{"3", AwkwardBytes(), absl::FromUnixMicros(1234567), AwkwardBytes(),
+                                 AwkwardHeaders()},
+                          Record{"4", "", absl::UnixEpoch(), ""}));
 }
 
 TEST_P(StoreContract, ListsDeadLettersInPages) {

@@ -3,6 +3,8 @@
 #define LOWMARK_TESTS_SUPPORT_AWKWARD_H_
 
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace lowmark {
 
@@ -16,6 +18,11 @@ inline std::string AwkwardBytes() {
   std::string bytes;
   for (int i = 0; i < 256; ++i) bytes.push_back(static_cast<char>(i));
   return bytes + AwkwardText();
+}
+
+// Of one name twice, and of names and values that are not text.
+inline std::vector<std::pair<std::string, std::string>> AwkwardHeaders() {
+  return {{"a", AwkwardBytes()}, {AwkwardBytes(), ""}, {"a", "{}"}, {"", AwkwardText()}};
 }
 
 }  // namespace lowmark

@@ -83,6 +83,8 @@ OURS = ('service/', 'store/', 'worker/', 'tests/', 'lowmark/v1/')
 WIRING = ('service/main.cc', 'service/serve.h', 'service/serve.cc', 'worker/main.cc')
 
 
+# What speaks to a PostgreSQL.
+POSTGRES = ('store/postgres/', 'worker/source/postgres/')
 PUBLIC_WORKER = re.compile(r'worker/(handler/)?[^/]+\.h|worker/source/[^/]+/[^/]+_source\.h')
 
 
@@ -97,8 +99,8 @@ def may_include(path, name):
         if name.startswith('pqxx') and not path.startswith('tests/store/'):
             return 'only store/postgres and its tests may see pqxx; go through store/store.h'
         return None
-    if name.startswith('pqxx') and not path.startswith('store/postgres/'):
-        return 'only store/postgres may see pqxx; go through store/store.h'
+    if name.startswith('pqxx') and not path.startswith(POSTGRES):
+        return 'only store/postgres and the outbox source may see pqxx; go through store/store.h'
     if name.startswith('prometheus/') and not (
             'metrics' in base or path.startswith('service/process/endpoint')):
         return 'only metrics files may see prometheus; give the metrics a method for it'
@@ -122,6 +124,8 @@ def may_include(path, name):
     elif path.startswith('worker/'):
         allowed = ('service/core/', 'service/process/', 'service/rpc/convert.h',
                    'service/rpc/message_size.h', 'service/rpc/status.h', 'worker/', 'lowmark/v1/')
+        if path.startswith(POSTGRES):
+            allowed += ('store/postgres/connection_pool.h', 'store/postgres/options.h')
         if ours and not name.startswith(allowed):
             return 'the worker may see service/core, service/process and the wire alone'
     elif path.startswith('service/cli/'):

@@ -81,6 +81,14 @@ class IncludeTest(unittest.TestCase):
             self.refused(path, 'pqxx/pqxx')
         self.taken('tests/store/fence.cc', 'pqxx/pqxx')
 
+    def test_outbox_source_sees_connections_and_no_store(self):
+        path = 'worker/source/postgres/outbox_database.cc'
+        for name in ('pqxx/pqxx', 'store/postgres/connection_pool.h', 'store/postgres/options.h'):
+            self.taken(path, name)
+        self.refused(path, 'store/postgres/postgres_store.h')
+        self.refused('worker/source/file/file_source.cc', 'store/postgres/connection_pool.h')
+        self.refused('worker/source/kafka/client.cc', 'pqxx/pqxx')
+
     def test_prometheus_stays_in_metrics(self):
         self.refused('service/coordinator.cc', 'prometheus/counter.h')
         self.taken('service/metrics.cc', 'prometheus/counter.h')

@@ -112,6 +112,19 @@ TEST_F(Reporting, KeyThatNoDeadLetterCanHoldIsLeftOut) {
   EXPECT_EQ(left_out_, 1);
 }
 
+TEST_F(Reporting, HeadersGoAlongUnlessNoDeadLetterCanHoldThem) {
+  Make(3);
+  held_[0].record.headers = {{"a", "1"}, {"a", ""}};
+  held_[1].record.headers.assign(1001, {"a", "1"});
+  held_[2].record.headers = {{"a", std::string(1 << 20, 'x')}};
+  const auto report = Report(HandlerResult::Raised("T", ""), true);
+  ASSERT_EQ(report.failure().records_size(), 1);
+  ASSERT_EQ(report.failure().records(0).headers_size(), 2);
+  EXPECT_EQ(report.failure().records(0).headers(0).name(), "a");
+  EXPECT_EQ(report.failure().records(0).headers(0).value(), "1");
+  EXPECT_EQ(left_out_, 2);
+}
+
 TEST_F(Reporting, LargestBatchFits) {
   for (int i = 0; i < 10000; ++i) {
     SourceRecord record;

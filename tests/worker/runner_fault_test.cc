@@ -52,6 +52,17 @@ TEST_F(RunnerTest, LeasesWhoseAnswerWasLostAreTakenUp) {
   EXPECT_TRUE(StopWorker().ok());
 }
 
+TEST_F(RunnerTest, CountsRecordsThatTheSourceLost) {
+  StartCoordinator();
+  coordinator_->AddShard("0");
+  source_->Append("0", 1);
+  source_->Lose("0", 7);
+  StartWorker();
+  ASSERT_TRUE(AwaitAfter("0", 1));
+  EXPECT_EQ(Metric("lowmark_worker_records_lost_total{"), 7);
+  EXPECT_TRUE(StopWorker().ok());
+}
+
 TEST_F(RunnerTest, WaitsForACoordinatorAndAStream) {
   StartCoordinator();
   coordinator_->SetDown(true);

@@ -60,6 +60,11 @@ class ScriptedSource : public Source {
     MutexLock lock(mutex_);
     pause_ = pause;
   }
+  // The next read says that so many records are gone.
+  void Lose(const std::string& shard, int64_t records) {
+    MutexLock lock(mutex_);
+    shards_[shard].lost = records;
+  }
   int opens(const std::string& shard) {
     MutexLock lock(mutex_);
     return shards_[shard].opens;
@@ -104,6 +109,7 @@ class ScriptedSource : public Source {
     bool closed = false;
     absl::Status error;
     std::string vanished;
+    int64_t lost = 0;
     int opens = 0;
     int reads = 0;
   };
@@ -134,6 +140,7 @@ class ScriptedSource : public Source {
       }
       result.vanished = shard.vanished;
       result.pause = source_.pause_;
+      result.lost = std::exchange(shard.lost, 0);
       result.records_behind = static_cast<int64_t>(shard.records.size() - next_);
       return result;
     }

@@ -8,9 +8,11 @@
 #include "absl/status/statusor.h"
 #include "service/process/logging.h"
 #include "service/process/options.h"
+#include "worker/command/kafka_flags.h"
 #include "worker/source.h"
 #include "worker/source/file/file_source.h"
 #include "worker/source/kinesis/kinesis_source.h"
+#include "worker/source/postgres/outbox_source.h"
 
 namespace lowmark {
 
@@ -19,6 +21,8 @@ struct SourceFlags {
   std::string shape = "kinesis";
   FileSourceOptions file;
   KinesisSourceOptions kinesis;
+  KafkaFlags kafka;
+  OutboxSourceOptions outbox;
 };
 
 void DeclareSource(Options& options, SourceFlags& flags);

@@ -46,6 +46,9 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
                         "rest no more.")),
       wrong_keys_(Counter(kInvalidAnswers, kInvalidAnswersHelp, {{"kind", "wrong_key"}})),
       other_invalid_(Counter(kInvalidAnswers, kInvalidAnswersHelp, {{"kind", "other"}})),
+      lost_records_(Counter("lowmark_worker_records_lost_total",
+                            "Records that the source no longer had when they were to be read, at "
+                            "most: deleted before they were processed.")),
       report_retries_(
           Counter("lowmark_worker_report_retries_total", "Reports that had to be sent again.")),
       handoffs_(Counter("lowmark_worker_handoffs_total",

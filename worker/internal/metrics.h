@@ -36,6 +36,8 @@ class WorkerMetrics {
   void CountSourceError(bool passing);
   // A shard that is over though not all of it was read.
   void CountVanished() { vanished_.Increment(); }
+  // Records that the source no longer has, at most so many, and that no handler saw.
+  void CountLostRecords(int64_t records) { lost_records_.Increment(static_cast<double>(records)); }
   // A report that has to be sent again.
   void CountReportRetry() { report_retries_.Increment(); }
   // A call to the coordinator that failed, with the error's reason.
@@ -78,6 +80,7 @@ class WorkerMetrics {
   prometheus::Counter& vanished_;
   prometheus::Counter& wrong_keys_;
   prometheus::Counter& other_invalid_;
+  prometheus::Counter& lost_records_;
   prometheus::Counter& report_retries_;
   prometheus::Counter& handoffs_;
   prometheus::Counter& sessions_;

@@ -7,6 +7,7 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "service/rpc/convert.h"
+#include "service/rpc/message_size.h"
 
 namespace lowmark {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 constexpr size_t kMaxTypeBytes = 256;
 constexpr size_t kMaxMessageBytes = 8192;
 constexpr size_t kMaxKeyBytes = size_t{64} << 10;
-// What a record adds to a report beside its strings, at most.
+// What a record, or a header, adds to a report beside its strings, at most.
 constexpr size_t kRecordOverhead = 64;
 
 // The length of the UTF-8 character at the front; 0 where there is no valid one.
@@ -47,6 +48,12 @@ void AddSequences(const Records& records, Message* message) {
   for (const SourceRecord* record : records) message->add_sequences(record->record.sequence);
 }
 
+size_t HeaderBytes(const Record& record) {
+  size_t bytes = 0;
+  for (const auto& [name, value] : record.headers) bytes += name.size() + value.size();
+  return bytes;
+}
+
 // Adds the data of the first `count` records, leaving out what does not fit
 // beside what the report holds already. Returns how many were left out: none of a
 // batch within the policy's limits, unless its keys are huge.
@@ -55,9 +62,11 @@ int32_t AddData(const Records& records, size_t count, size_t used,
   int32_t left_out = 0;
   for (size_t i = 0; i < count; ++i) {
     const Record& record = records[i]->record;
-    const size_t bytes =
-        record.sequence.size() + record.partition_key.size() + record.data.size() + kRecordOverhead;
-    if (used + bytes > kMaxReportBytes || record.partition_key.size() > kMaxKeyBytes) {
+    const size_t headers = HeaderBytes(record);
+    const size_t bytes = record.sequence.size() + record.partition_key.size() + record.data.size() +
+                         headers + kRecordOverhead * (1 + record.headers.size());
+    if (used + bytes > kMaxReportBytes || record.partition_key.size() > kMaxKeyBytes ||
+        record.headers.size() > kMostHeaders || headers > kLongestHeaders) {
       ++left_out;
       continue;
     }

@@ -128,6 +128,7 @@ void ShardReading::OnRead(Outcome outcome) {
     pause = outcome.result->pause;
     NoteVanished(outcome.result->vanished);
     resolved_ = std::move(outcome.resolved);
+    if (outcome.result->lost > 0) NoteLost(*outcome.result);
     status = buffer_.Append(*std::move(outcome.result), outcome.end_sequence, demand_.order,
                             absl::Now());
     // The reader is past what was refused.
@@ -172,6 +173,15 @@ void ShardReading::OnError(const absl::Status& error) {
   context_.log.Warning(passing ? "source has trouble, reading is tried again"
                                : "shard cannot be read, reading is tried again",
                        {{"stream", context_.options.stream}, {"shard", shard_}, {"error", error}});
+}
+
+void ShardReading::NoteLost(const ReadResult& result) {
+  context_.metrics.CountLostRecords(result.lost);
+  context_.log.Error("records are gone that were not processed",
+                     {{"stream", context_.options.stream},
+                      {"shard", shard_},
+                      {"records", result.lost},
+                      {"detail", result.lost_reason}});
 }
 
 void ShardReading::PauseFor(absl::Duration pause) {

@@ -62,6 +62,8 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   void OnRead(Outcome outcome);
   void NoteVanished(const std::string& what);
   void OnError(const absl::Status& error);
+  // The source no longer has records that it was to return.
+  void NoteLost(const ReadResult& result);
   void PauseFor(absl::Duration pause);
   // Keeps the count of bytes in the context.
   void Account();

@@ -142,6 +142,7 @@ CREATE TABLE lowmark.dead_letter_records (
   arrival_time timestamptz NOT NULL,
   partition_key bytea NOT NULL,
   data bytea NOT NULL,
+  headers bytea[] NOT NULL,  -- name, value, name, value, ...
   PRIMARY KEY (stream_id, dead_letter, ordinal)
 );
 
