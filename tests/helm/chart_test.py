@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from chart import CHART, HELMS, HERE, NEWEST, RENDERED, WithValues, fake_cluster, find, helm, rendered, template, values_file, variables
+from chart import CHART, HELMS, HERE, NEWEST, RENDERED, ROOT, WithValues, fake_cluster, find, helm, rendered, template, values_file, variables
 
 
 class LintTest(unittest.TestCase):
@@ -165,6 +165,16 @@ class ChartTest(WithValues):
             self.assertEqual(re.findall(r"^\d\. ", notes, re.MULTILINE), ["1. ", "2. ", "3. "])
             self.assertIn("rollout status deployment/mine-lowmark-coordinator", notes)
             self.assertIn("helm test mine --namespace streams", notes)
+
+    def test_versions_agree(self):
+        def said(path, pattern):
+            with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                return set(re.findall(pattern, file.read(), re.MULTILINE))
+        version = said("CMakeLists.txt", r"^project\(lowmark VERSION (\S+)")
+        self.assertEqual(len(version), 1)
+        self.assertEqual(said("helm/lowmark/Chart.yaml", r"^appVersion: (\S+)"), version)
+        self.assertEqual(said("deploy/Dockerfile", r"^ARG VERSION=(\S+)"), version)
+        self.assertEqual(said("deploy/compose.yaml", r"image: lowmark-\w+:(\S+)"), version)
 
     def test_readme_is_made_of_the_values(self):
         made = subprocess.run([os.path.join(HERE, "readme")], capture_output=True, text=True,
