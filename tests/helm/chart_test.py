@@ -94,6 +94,17 @@ class ChartTest(WithValues):
             self.assertNotIn("replicas", find(things, "Deployment",
                                               f"mine-lowmark-worker-{group}")["spec"])
 
+    def test_a_migration_has_what_coordinators_have_to_reach_the_database(self):
+        things = rendered("full")
+        job = find(things, "Job", "mine-lowmark-migrate")["spec"]["template"]["spec"]
+        pod = find(things, "Deployment", "mine-lowmark-coordinator")["spec"]["template"]["spec"]
+        self.assertEqual(job["volumes"], pod["volumes"])
+        for field in ("volumeMounts", "envFrom"):
+            self.assertEqual(job["containers"][0][field], pod["containers"][0][field])
+        said = variables(job["containers"][0])
+        self.assertEqual(said["PGSSLROOTCERT"], "/etc/postgresql/ca.crt")
+        self.assertIn("LOWMARK_DATABASE", said)
+
     def test_a_jobs_name_changes_with_what_it_does(self):
         def job(*arguments):
             return next(t["metadata"]["name"] for t in rendered("minimal", NEWEST, *arguments)

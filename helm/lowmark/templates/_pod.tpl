@@ -80,8 +80,8 @@ securityContext:
 {{- end -}}
 
 {{/*
-{root, component, command, env, resources, volumes, volumeMounts, beforeRelease}: the pod of
-a job that runs a command of the coordinator's image.
+{root, component, command, env, envFrom, resources, volumes, volumeMounts, beforeRelease}: the
+pod of a job that runs a command of the coordinator's image.
 */}}
 {{- define "lowmark.commandPod" -}}
 metadata:
@@ -106,6 +106,10 @@ spec:
         {{- toYaml .command | nindent 8 }}
       env:
         {{- .env | nindent 8 }}
+      {{- with .envFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       {{- with .resources }}
       resources:
         {{- toYaml . | nindent 8 }}
