@@ -72,6 +72,31 @@ class ChartTest(WithValues):
         streams = find(rendered("full"), "ConfigMap", "mine-lowmark-streams")["data"]["streams.yaml"]
         self.assertIn("maximum_batch_bytes: 6291456\n", streams)
 
+    def test_flags_of_parts_and_lists(self):
+        things = self.accepted("""
+            database: {url: x}
+            coordinator: {settings: {some-path: [/a, /b], session-ttl: 20s}}
+            workers:
+              orders:
+                stream: orders
+                source: {type: kafka, kafka: {brokers: "a:1,b:1", topic: orders}, key-field: k}
+                handler: {type: lambda, command: node, lambda: {copies: 2}}
+                settings: {kafka-property: [security.protocol=ssl, n=1], threads: 4}
+            """)
+        worker = find(things, "Deployment", "mine-lowmark-worker-orders")
+        worker = worker["spec"]["template"]["spec"]["containers"][0]
+        said = variables(worker)
+        for name, value in {"SOURCE": "kafka", "KAFKA_BROKERS": "a:1,b:1", "KAFKA_TOPIC": "orders",
+                            "SOURCE_KEY_FIELD": "k", "HANDLER": "lambda", "HANDLER_COMMAND": "node",
+                            "LAMBDA_COPIES": "2", "THREADS": "4"}.items():
+            self.assertEqual(said["LOWMARK_" + name], value)
+        self.assertEqual(worker["args"], ["--kafka-property=security.protocol=ssl",
+                                          "--kafka-property=n=1"])
+        coordinator = find(things, "Deployment", "mine-lowmark-coordinator")
+        coordinator = coordinator["spec"]["template"]["spec"]["containers"][0]
+        self.assertEqual(coordinator["args"], ["serve", "--some-path=/a", "--some-path=/b"])
+        self.assertEqual(variables(coordinator)["LOWMARK_SESSION_TTL"], "20s")
+
     def test_a_stop_has_the_time_it_takes(self):
         things = rendered("sidecar")
         pod = find(things, "Deployment", "mine-lowmark-coordinator")["spec"]["template"]["spec"]

@@ -47,16 +47,7 @@
 {{- if not (get $v.handler "type") -}}
 {{- fail (printf "%s.handler.type is missing: name the kind of handler, such as http" .at) -}}
 {{- end -}}
-{{- include "lowmark.checkSettings" (dict "at" (printf "%s.settings" .at) "settings" $v.settings "reserved" (dict "coordinator" "coordinator.address" "stream" (printf "%s.stream" .at) "source" (printf "%s.source.type" .at) "handler" (printf "%s.handler.type" .at) "http-listen" (printf "%s.listenHost" .at) "grace" (printf "%s.graceSeconds" .at) "log-level" (printf "%s.logLevel" .at))) -}}
-{{- range $flag, $value := $v.settings -}}
-{{- range $part := list "source" "handler" -}}
-{{- if hasKey (get $v $part) (trimPrefix (printf "%s-" $part) $flag) -}}
-{{- if hasPrefix (printf "%s-" $part) $flag -}}
-{{- fail (printf "%s.settings.%s is set, and %s.%s.%s: set one of them" $.at $flag $.at $part (trimPrefix (printf "%s-" $part) $flag)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
+{{- include "lowmark.checkSettings" (dict "at" (printf "%s.settings" .at) "settings" (include "lowmark.workerFlags" $v | fromYaml) "reserved" (dict "coordinator" "coordinator.address" "stream" (printf "%s.stream" .at) "http-listen" (printf "%s.listenHost" .at) "grace" (printf "%s.graceSeconds" .at) "log-level" (printf "%s.logLevel" .at))) -}}
 {{- if $v.autoscaling.enabled -}}
 {{- include "lowmark.checkAutoscaling" (dict "at" .at "values" $v) -}}
 {{- end -}}

@@ -11,23 +11,55 @@ LOWMARK_{{ . | upper | replace "-" "_" }}
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
 {{- end -}}
 
-{{/* {flag: value}: a list of variables. */}}
+{{/*
+The flags of a group of workers, as {flag: value}: `settings`, and what `source` and
+`handler` say: {type: file, path: /data} is --source file --source-path /data, and
+{type: kafka, kafka: {topic: orders}} is --source kafka --kafka-topic orders.
+*/}}
+{{- define "lowmark.workerFlags" -}}
+{{- $flags := dict -}}
+{{- range $part := list "source" "handler" -}}
+{{- range $key, $value := get $ $part -}}
+{{- if kindIs "map" $value -}}
+{{- range $inner, $its := $value -}}
+{{- $_ := set $flags (printf "%s-%s" $key $inner) $its -}}
+{{- end -}}
+{{- else -}}
+{{- $_ := set $flags (ternary $part (printf "%s-%s" $part $key) (eq $key "type")) $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $flag, $value := .settings -}}
+{{- if hasKey $flags $flag -}}
+{{- fail (printf "settings.%s is set, and the same by source or handler: set one of them" $flag) -}}
+{{- end -}}
+{{- $_ := set $flags $flag $value -}}
+{{- end -}}
+{{- toYaml $flags -}}
+{{- end -}}
+
+{{/* {flag: value}: a list of variables, one for each flag with one value. */}}
 {{- define "lowmark.settings" -}}
 {{- $variables := list -}}
 {{- range $flag, $value := . -}}
+{{- if not (kindIs "slice" $value) -}}
 {{- $variables = append $variables (dict "name" (include "lowmark.variable" $flag) "value" (include "lowmark.text" $value)) -}}
 {{- end -}}
-{{- toYaml $variables -}}
+{{- end -}}
+{{- with $variables }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
-{{/* {part: source, values: {type: file, path: /data}}: --source file --source-path /data. */}}
-{{- define "lowmark.part" -}}
-{{- $part := .part -}}
-{{- $settings := dict -}}
-{{- range $key, $value := .values -}}
-{{- $_ := set $settings (ternary $part (printf "%s-%s" $part $key) (eq $key "type")) $value -}}
+{{/* {flag: value}: a list of arguments, for flags with a list of values, which are repeated. */}}
+{{- define "lowmark.arguments" -}}
+{{- $arguments := list -}}
+{{- range $flag, $values := . -}}
+{{- if kindIs "slice" $values -}}
+{{- range $value := $values -}}
+{{- $arguments = append $arguments (printf "--%s=%s" $flag (include "lowmark.text" $value)) -}}
 {{- end -}}
-{{- include "lowmark.settings" $settings -}}
+{{- end -}}
+{{- end -}}
+{{- with $arguments }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
 {{/* {secret, key}: the variable with the database's connection string. */}}
