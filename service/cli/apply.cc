@@ -55,6 +55,16 @@ std::string Outcome(const StreamDifference& stream) {
   return stream.changed.empty() ? "unchanged" : "changed";
 }
 
+// A policy's fields by name; one that has a line for each of its entries has them all.
+std::map<std::string, std::string> Values(const v1::StreamConfig& config) {
+  std::map<std::string, std::string> values;
+  for (const auto& [name, value] : Fields(config)) {
+    const auto [it, is_new] = values.emplace(name, value);
+    if (!is_new) absl::StrAppend(&it->second, ", ", value);
+  }
+  return values;
+}
+
 std::string ValueOrDash(const std::string& value) { return value.empty() ? "-" : Safe(value); }
 
 }  // namespace
@@ -62,14 +72,14 @@ std::string ValueOrDash(const std::string& value) { return value.empty() ? "-" :
 StreamDifference Compare(const DeclaredStream& declared, const v1::StreamConfig& current) {
   StreamDifference difference;
   difference.stream = declared.name;
-  const auto wanted = Fields(declared.whole);
-  const auto found = Fields(current);
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const auto& [name, value] = wanted[i];
-    if (found[i].second == value) continue;
+  const std::map<std::string, std::string> found = Values(current);
+  for (const auto& [name, wanted] : Values(declared.whole)) {
+    const auto it = found.find(name);
+    const std::string value = it == found.end() ? "" : it->second;
+    if (value == wanted) continue;
     const bool named =
         std::find(declared.fields.begin(), declared.fields.end(), name) != declared.fields.end();
-    (named ? difference.changed : difference.kept).push_back({name, found[i].second, value});
+    (named ? difference.changed : difference.kept).push_back({name, value, wanted});
   }
   return difference;
 }

@@ -46,25 +46,44 @@ absl::StatusOr<std::vector<std::pair<std::string, YAML::Node>>> Entries(const YA
   return entries;
 }
 
+// A field's value, or the entries of one that is a map itself.
+absl::Status ReadValue(const YAML::Node& value, const std::string& name, const Place& place,
+                       DeclaredStream& stream) {
+  std::vector<std::string> assignments;
+  if (value.IsMap()) {
+    auto entries = Entries(value, name, place);
+    if (!entries.ok()) return entries.status();
+    for (const auto& [key, entry] : *entries) {
+      assignments.push_back(
+          absl::StrCat(name, "=", key, "=", entry.IsScalar() ? entry.Scalar() : ""));
+    }
+  } else if (value.IsScalar()) {
+    assignments.push_back(absl::StrCat(name, "=", value.Scalar()));
+  } else {
+    return place.Wrong(value.Mark(), absl::StrCat(Safe(name), " must have one value"));
+  }
+  for (const std::string& assignment : assignments) {
+    auto field = SetField(assignment, stream.config);
+    if (!field.ok()) return place.Wrong(value.Mark(), field.status().message());
+  }
+  if (std::find(stream.fields.begin(), stream.fields.end(), name) != stream.fields.end()) {
+    return place.Wrong(value.Mark(), absl::StrCat(Safe(name), " stands twice"));
+  }
+  stream.fields.push_back(name);
+  return absl::OkStatus();
+}
+
 absl::Status ReadFields(const YAML::Node& map, const std::string& prefix, const Place& place,
                         DeclaredStream& stream) {
   auto entries = Entries(map, prefix.empty() ? "config" : prefix, place);
   if (!entries.ok()) return entries.status();
   for (const auto& [key, value] : *entries) {
     const std::string name = prefix.empty() ? key : absl::StrCat(prefix, ".", key);
-    if (value.IsMap()) {
+    if (value.IsMap() && !CheckField(name).ok()) {
       if (auto s = ReadFields(value, name, place, stream); !s.ok()) return s;
       continue;
     }
-    if (!value.IsScalar()) {
-      return place.Wrong(value.Mark(), absl::StrCat(Safe(name), " must have one value"));
-    }
-    auto field = SetField(absl::StrCat(name, "=", value.Scalar()), stream.config);
-    if (!field.ok()) return place.Wrong(value.Mark(), field.status().message());
-    if (std::find(stream.fields.begin(), stream.fields.end(), name) != stream.fields.end()) {
-      return place.Wrong(value.Mark(), absl::StrCat(Safe(name), " stands twice"));
-    }
-    stream.fields.push_back(name);
+    if (auto s = ReadValue(value, name, place, stream); !s.ok()) return s;
   }
   return absl::OkStatus();
 }

@@ -162,6 +162,8 @@ TEST_F(ApplyTest, SaysWhatIsWrongWithAFileAndWhere) {
               HasSubstr(":4: a stream has no field \"batchsize\": did you mean batch_size?"));
   EXPECT_THAT(Refused("streams:\n  a:\n    config:\n      batch_size: [3]\n"),
               HasSubstr(":4: batch_size must have one value"));
+  EXPECT_THAT(Refused("streams: {a: {config: {batch_size: {b: 3}}}}"),
+              HasSubstr("batch_size is \"b=3\": must be a whole number"));
   EXPECT_THAT(Refused("streams: {a: {config: {batch_size: 0}}}"),
               HasSubstr("a: config.batch_size is 0: must be 1..10000"));
   EXPECT_THAT(Refused("streams: {a: {config: {retry_backoff: {jitter: 0.1}, "
