@@ -202,6 +202,12 @@ class ChartTest(WithValues):
             self.assertIn("rollout status deployment/mine-lowmark-coordinator", notes)
             self.assertIn("helm test mine --namespace streams", notes)
 
+    def test_needs_kubernetes_1_20(self):
+        for program in HELMS.values():
+            done = template(program, values_file("minimal"), "1.19.16")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(">=1.20.0-0", done.stderr)
+
     def test_versions_agree(self):
         def said(path, pattern):
             with open(os.path.join(ROOT, path), encoding="utf-8") as file:
