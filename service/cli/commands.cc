@@ -5,8 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "service/cli/apply.h"
 #include "service/cli/show.h"
 #include "service/cli/stream_fields.h"
+#include "service/cli/stream_file.h"
 #include "service/cli/text.h"
 
 namespace lowmark::cli {
@@ -92,6 +94,16 @@ void Commands::AddStreams(Options& options) {
       ->type_name("FIELD")
       ->allow_extra_args(false);
   update.add_option("--etag", etag_, "Change it only if it still has this etag")->type_name("ETAG");
+
+  CLI::App& apply = Add(options, streams, "apply",
+                        "Create the streams that a file declares, and change those that differ. "
+                        "What it does not name is shown, and left alone",
+                        "lowmark streams apply --file streams.yaml --dry-run",
+                        [this](AdminClient& client) { return ApplyFile(client); });
+  apply.add_option("-f,--file", file_, "YAML: streams: {orders: {config: {batch_size: 10}}}")
+      ->type_name("FILE")
+      ->required();
+  apply.add_flag("--dry-run", dry_run_, "Show what would happen, and change nothing");
 
   CLI::App& remove = Add(options, streams, "delete",
                          "Delete a stream with its shards, checkpoints and dead letters, "
@@ -261,6 +273,15 @@ absl::Status Commands::UpdateStream(AdminClient& client) {
   auto response = client.Call(&Stub::UpdateStream, request);
   if (!response.ok()) return response.status();
   return Print<v1::Stream>(response->stream(), ShowStream);
+}
+
+absl::Status Commands::ApplyFile(AdminClient& client) {
+  auto declared = ReadStreamFile(file_);
+  if (!declared.ok()) return declared.status();
+  auto applied = ApplyStreams(*declared, dry_run_, client);
+  if (!applied.ok()) return applied.status();
+  (output_ == "json" ? ShowAppliedJson : ShowApplied)(*applied, dry_run_, out_);
+  return absl::OkStatus();
 }
 
 absl::Status Commands::DeleteStream(AdminClient& client) {

@@ -43,6 +43,7 @@ class Commands {
   absl::Status GetStream(AdminClient& client);
   absl::Status CreateStream(AdminClient& client);
   absl::Status UpdateStream(AdminClient& client);
+  absl::Status ApplyFile(AdminClient& client);
   absl::Status DeleteStream(AdminClient& client);
   absl::Status ListShards(AdminClient& client);
   absl::Status GetShard(AdminClient& client);
@@ -79,6 +80,7 @@ class Commands {
   std::string preset_ = "lowmark";
   std::vector<std::string> settings_;
   std::vector<std::string> resets_;
+  std::string file_;
   std::vector<std::string> position_;
   std::string reason_;
   bool dry_run_ = false;

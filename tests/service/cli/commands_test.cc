@@ -160,7 +160,7 @@ TEST_F(CliTest, SaysThatNobodyAnswers) {
 
 TEST_F(CliTest, SaysWhatIsWrongWithAnArgument) {
   EXPECT_THAT(Fails(2, {}), HasSubstr("one of dev, streams, shards, workers, dead-letters"));
-  EXPECT_THAT(Fails(2, {"streams"}), HasSubstr("one of list, get, create, update, delete"));
+  EXPECT_THAT(Fails(2, {"streams"}), HasSubstr("one of list, get, create, update, apply, delete"));
   EXPECT_THAT(Fails(2, {"stream", "list"}), HasSubstr("did you mean streams?"));
   EXPECT_THAT(Fails(2, {"streams", "get"}), HasSubstr("STREAM is required"));
   EXPECT_THAT(Fails(2, {"streams", "list", "-o", "xml"}), HasSubstr("one of table, json"));

@@ -95,6 +95,7 @@ grpc::Status FakeAdminService::UpdateStream(grpc::ServerContext*,
                                             const v1::UpdateStreamRequest* request,
                                             v1::UpdateStreamResponse* response) {
   if (!failure.ok()) return failure;
+  if (!on_update.ok()) return on_update;
   updated = *request;
   const auto it = streams.find(request->stream());
   if (it == streams.end()) return NoStream(request->stream());

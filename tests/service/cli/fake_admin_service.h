@@ -31,6 +31,8 @@ class FakeAdminService : public v1::AdminService::Service {
   std::vector<v1::DeadLetter> dead_letters;
   // Where set, the answer to everything.
   grpc::Status failure;
+  // Where set, the answer to updates.
+  grpc::Status on_update;
   // The last requests.
   v1::CreateStreamRequest created;
   v1::UpdateStreamRequest updated;

@@ -1,0 +1,76 @@
+{{/*
+Options become environment variables, whatever they are called: the flag --session-ttl
+is LOWMARK_SESSION_TTL. So options that programs get later need no change here.
+*/}}
+{{- define "lowmark.variable" -}}
+LOWMARK_{{ . | upper | replace "-" "_" }}
+{{- end -}}
+
+{{/* A value as text; numbers as they were written, not as 6.29e+06. */}}
+{{- define "lowmark.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
+{{- end -}}
+
+{{/*
+The flags of a group of workers, as {flag: value}: `settings`, and what `source` and
+`handler` say: {type: file, path: /data} is --source file --source-path /data, and
+{type: kafka, kafka: {topic: orders}} is --source kafka --kafka-topic orders.
+*/}}
+{{- define "lowmark.workerFlags" -}}
+{{- $flags := dict -}}
+{{- range $part := list "source" "handler" -}}
+{{- range $key, $value := get $ $part -}}
+{{- if kindIs "map" $value -}}
+{{- range $inner, $its := $value -}}
+{{- $_ := set $flags (printf "%s-%s" $key $inner) $its -}}
+{{- end -}}
+{{- else -}}
+{{- $_ := set $flags (ternary $part (printf "%s-%s" $part $key) (eq $key "type")) $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $flag, $value := .settings -}}
+{{- if hasKey $flags $flag -}}
+{{- fail (printf "settings.%s is set, and the same by source or handler: set one of them" $flag) -}}
+{{- end -}}
+{{- $_ := set $flags $flag $value -}}
+{{- end -}}
+{{- toYaml $flags -}}
+{{- end -}}
+
+{{/* {flag: value}: a list of variables, one for each flag with one value. */}}
+{{- define "lowmark.settings" -}}
+{{- $variables := list -}}
+{{- range $flag, $value := . -}}
+{{- if not (kindIs "slice" $value) -}}
+{{- $variables = append $variables (dict "name" (include "lowmark.variable" $flag) "value" (include "lowmark.text" $value)) -}}
+{{- end -}}
+{{- end -}}
+{{- with $variables }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/* {flag: value}: a list of arguments, for flags with a list of values, which are repeated. */}}
+{{- define "lowmark.arguments" -}}
+{{- $arguments := list -}}
+{{- range $flag, $values := . -}}
+{{- if kindIs "slice" $values -}}
+{{- range $value := $values -}}
+{{- $arguments = append $arguments (printf "--%s=%s" $flag (include "lowmark.text" $value)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $arguments }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/* {secret, key}: the variable with the database's connection string. */}}
+{{- define "lowmark.databaseVariable" -}}
+- name: LOWMARK_DATABASE
+  valueFrom:
+    secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}
+{{- end -}}
+
+{{/* Where the command line finds the coordinators. */}}
+{{- define "lowmark.coordinatorVariable" -}}
+- name: LOWMARK_COORDINATOR
+  value: {{ include "lowmark.coordinatorAddress" . | quote }}
+{{- end -}}

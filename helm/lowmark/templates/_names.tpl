@@ -1,0 +1,105 @@
+{{/* Names are cut so that the longest, NAME-coordinator-headless, fits a DNS label. */}}
+{{- define "lowmark.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- $full | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "lowmark.coordinatorName" -}}
+{{ include "lowmark.fullname" . }}-coordinator
+{{- end -}}
+
+{{/* {root, group}: the name of a group of workers. */}}
+{{- define "lowmark.workerName" -}}
+{{ include "lowmark.fullname" .root }}-worker-{{ .group }}
+{{- end -}}
+
+{{- define "lowmark.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "lowmark.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* {root, component, group}: what never changes, by which pods are found. */}}
+{{- define "lowmark.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- with .group }}
+lowmark.io/worker-group: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Of pods, too: without versions of the chart, which must restart nothing. */}}
+{{- define "lowmark.podLabels" -}}
+{{ include "lowmark.selectorLabels" . }}
+{{- with merge (deepCopy (default dict .podLabels)) .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "lowmark.labels" -}}
+{{ include "lowmark.selectorLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: lowmark
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* {root, component, group, name, labels, annotations}: an object's metadata. */}}
+{{- define "lowmark.metadata" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "lowmark.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (deepCopy (default dict .annotations)) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* {root, image}: an image's reference. */}}
+{{- define "lowmark.image" -}}
+{{- $tag := coalesce .image.tag .root.Values.image.tag .root.Chart.AppVersion -}}
+{{- with .root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- .image.repository -}}
+{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ $tag }}{{ end -}}
+{{- end -}}
+
+{{/*
+Where clients of coordinators connect to. Workers go to the headless service, whose
+name has the addresses of all that are ready: behind a ClusterIP a connection stays
+with one of them.
+*/}}
+{{- define "lowmark.coordinatorAddress" -}}
+{{- if .Values.coordinator.enabled -}}
+{{ include "lowmark.coordinatorName" . }}-headless.{{ .Release.Namespace }}.svc:7070
+{{- else -}}
+{{ .Values.coordinator.address }}
+{{- end -}}
+{{- end -}}
+
+{{/* The secret with the coordinators' connection string. */}}
+{{- define "lowmark.databaseSecret" -}}
+{{- default (printf "%s-database" (include "lowmark.fullname" .)) .Values.database.existingSecret -}}
+{{- end -}}
+{{- define "lowmark.databaseSecretKey" -}}
+{{- ternary .Values.database.existingSecretKey "url" (not (empty .Values.database.existingSecret)) -}}
+{{- end -}}
+
+{{/* A group's own values over workerDefaults, as YAML. {root, values} */}}
+{{- define "lowmark.workerValues" -}}
+{{- mergeOverwrite (deepCopy .root.Values.workerDefaults) (deepCopy (default dict .values)) | toYaml -}}
+{{- end -}}
