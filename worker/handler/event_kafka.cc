@@ -1,7 +1,10 @@
 // Records of Kafka, as Lambda gives them for a cluster that is not AWS' own.
+#include <utility>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "worker/handler/event.h"
 #include "worker/handler/event_shapes.h"
 
@@ -17,7 +20,18 @@ void AppendRecord(const KafkaPartition& partition, const std::string& topic, con
   if (!record.partition_key.empty()) {
     absl::StrAppend(&json, R"(,"key":")", absl::Base64Escape(record.partition_key), "\"");
   }
-  absl::StrAppend(&json, R"(,"value":")", absl::Base64Escape(record.data), R"(","headers":[]})");
+  absl::StrAppend(&json, R"(,"value":")", absl::Base64Escape(record.data), R"(","headers":[)");
+  const char* separator = "";
+  for (const auto& [name, value] : record.headers) {
+    absl::StrAppend(&json, std::exchange(separator, ","), "{", QuotedJson(name), ":[",
+                    absl::StrJoin(value, ",",
+                                  [](std::string* out, char byte) {
+                                    absl::StrAppend(
+                                        out, static_cast<int>(static_cast<unsigned char>(byte)));
+                                  }),
+                    "]}");
+  }
+  json += "]}";
 }
 
 }  // namespace
