@@ -34,6 +34,8 @@ struct WorldOptions {
   std::string target = {};
   absl::Duration session_ttl = absl::Seconds(3);
   absl::Duration connection_age = absl::Minutes(10);
+  // More options of `lowmark-coordinator serve`.
+  std::vector<std::string> serve = {};
 };
 
 class World {
@@ -72,6 +74,9 @@ class World {
   void StartWorker(int i);
   // Batches of 20, two retries, short backoff. Workers process "t".
   void CreateStream(const std::string& stream = "t");
+
+  // What `lowmark` prints when it is given these arguments; expects that it succeeds.
+  std::string Cli(std::vector<std::string> arguments);
 
   PostgresCluster& postgres() { return *postgres_; }
   PostgresCluster& standby() { return *standby_; }
