@@ -64,7 +64,7 @@ absl::Status CoordinatorOptions::Validate() const {
   if (committer.group_limit < 1 || committer.queue_limit < 1) {
     return InvalidField("committer limits", 0, "must be at least 1");
   }
-  return absl::OkStatus();
+  return destinations.Validate();
 }
 
 Coordinator::Coordinator(Store& store, Metrics& metrics, const CoordinatorOptions& options)

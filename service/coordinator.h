@@ -20,6 +20,7 @@
 #include "service/heartbeats.h"
 #include "service/lease_queue.h"
 #include "service/metrics.h"
+#include "service/on_failure/options.h"
 #include "store/store.h"
 
 namespace lowmark {
@@ -42,6 +43,8 @@ struct CoordinatorOptions {
   // Threads for what is not grouped: leases, heartbeats, shard lists. 1..64.
   int threads = 2;
   CommitterOptions committer;
+  // What streams may use as destinations of their dead letters.
+  DestinationOptions destinations = {};
 
   absl::Status Validate() const;
 };

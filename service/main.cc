@@ -84,6 +84,20 @@ void AddServeOptions(Options& options, CLI::App& command, ServeOptions& serve) {
            "Events of the audit are deleted when they are older")
       ->group("Audit");
   options
+      .Add(command, "on-failure-directory-root", serve.coordinator.destinations.directory_root,
+           "Streams may have dead letters written to directories below this one")
+      ->type_name("DIRECTORY")
+      ->group("Dead letters");
+  options
+      .Add(command, "on-failure-secrets", serve.coordinator.destinations.secrets,
+           "Directory of files that ${secret:NAME} in a stream's on_failure stands for")
+      ->type_name("DIRECTORY")
+      ->group("Dead letters");
+  options
+      .Add(command, "on-failure-longest-pause", serve.on_failure_longest_pause,
+           "A destination that takes no dead letters is tried again after at most this long")
+      ->group("Dead letters");
+  options
       .Add(command, "drain-delay", serve.drain_delay,
            "After SIGTERM serve on for this long, saying \"not ready\"; a second signal ends it")
       ->group("Stopping");

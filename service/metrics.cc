@@ -1,5 +1,6 @@
 #include "service/metrics.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 
@@ -48,6 +49,12 @@ const char* OutcomeLabel(Outcome outcome) {
 constexpr std::array<const char*, 6> kCauses = {"",        "retry", "split",
                                                 "partial", "lost",  "operator"};
 
+constexpr std::array<const char*, 3> kForwardOutcomes = {"forwarded", "unavailable", "refused"};
+
+Family<prometheus::Gauge>& AddGauge(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+}
+
 const char* ConditionLabel(Condition condition) {
   switch (condition) {
     case Condition::kRetryAttemptsExhausted:
@@ -74,7 +81,9 @@ struct Metrics::StreamMetrics {
         splits(m.splits_.Add({{"stream", stream}})),
         lost(m.lost_.Add({{"stream", stream}})),
         repeated(m.repeated_.Add({{"stream", stream}})),
-        leases(m.leases_.Add({{"stream", stream}})) {
+        leases(m.leases_.Add({{"stream", stream}})),
+        waiting_letters(m.waiting_letters_.Add({{"stream", stream}})),
+        waiting_age(m.waiting_age_.Add({{"stream", stream}})) {
     for (const char* outcome : {"partial_failure", "failure", "set_aside", "not_run"}) {
       batches[outcome] = &m.batches_.Add({{"stream", stream}, {"outcome", outcome}});
     }
@@ -88,6 +97,9 @@ struct Metrics::StreamMetrics {
     for (const char* reason : {kLeaseFenced, kStaleDelivery}) {
       refused[reason] = &m.refused_.Add({{"stream", stream}, {"reason", reason}});
     }
+    for (size_t i = 0; i < kForwardOutcomes.size(); ++i) {
+      forwards[i] = &m.forwards_.Add({{"stream", stream}, {"outcome", kForwardOutcomes[i]}});
+    }
     for (const char* kind : {"graceful", "forced"}) {
       handoffs[kind] = &m.handoffs_.Add({{"stream", stream}, {"kind", kind}});
     }
@@ -100,11 +112,14 @@ struct Metrics::StreamMetrics {
   Counter& lost;
   Counter& repeated;
   Counter& leases;
+  prometheus::Gauge& waiting_letters;
+  prometheus::Gauge& waiting_age;
   std::map<std::string, Counter*> batches;
   std::map<std::string, Counter*> refused;
   std::map<std::string, Counter*> handoffs;
   std::array<Counter*, 4> discarded{};
   std::array<Counter*, kCauses.size()> redelivered{};
+  std::array<Counter*, kForwardOutcomes.size()> forwards{};
 };
 
 Metrics::Metrics(Registry& registry)
@@ -129,6 +144,13 @@ Metrics::Metrics(Registry& registry)
                            "Shards given back when asked, or taken away (forced).")),
       store_errors_(AddCounter(registry, "lowmark_store_errors_total",
                                "Database operations that failed, by operation and reason.")),
+      forwards_(AddCounter(registry, "lowmark_dead_letter_forwards_total",
+                           "Tries to send a dead letter to its stream's destination, by outcome.")),
+      waiting_letters_(AddGauge(registry, "lowmark_dead_letters_waiting",
+                                "Dead letters that wait to be sent to their stream's "
+                                "destination.")),
+      waiting_age_(AddGauge(registry, "lowmark_dead_letters_waiting_age_seconds",
+                            "Age of the oldest dead letter that waits to be sent.")),
       group_size_(AddHistogram(registry, "lowmark_commit_group_size",
                                "Shard updates committed together.",
                                {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
@@ -205,6 +227,31 @@ void Metrics::CountStoreError(const std::string& operation, const absl::Status& 
                            status.code() == absl::StatusCode::kInternal;
   if (!server_side) return;
   store_errors_.Add({{"operation", operation}, {"reason", Reason(status)}}).Increment();
+}
+
+void Metrics::CountForward(const std::string& stream, const absl::Status& answer) {
+  if (absl::IsCancelled(answer)) return;
+  const size_t outcome = answer.ok() ? 0 : absl::IsUnavailable(answer) ? 1 : 2;
+  For(stream).forwards[outcome]->Increment();
+}
+
+void Metrics::SetOutboxes(const std::vector<Outbox>& outboxes) {
+  struct Waiting {
+    double letters = 0;
+    double age = 0;
+  };
+  std::unordered_map<StreamMetrics*, Waiting> waiting;
+  for (const Outbox& outbox : outboxes) {
+    Waiting& sum = waiting[&For(outbox.stream)];
+    sum.letters += static_cast<double>(outbox.waiting);
+    sum.age = std::max(sum.age, absl::ToDoubleSeconds(outbox.now - outbox.oldest));
+  }
+  MutexLock lock(mutex_);
+  for (const auto& [stream, metrics] : streams_) {
+    const Waiting sum = waiting[metrics.get()];
+    metrics->waiting_letters.Set(sum.letters);
+    metrics->waiting_age.Set(sum.age);
+  }
 }
 
 void Metrics::SetWaiting(size_t calls) { waiting_.Set(static_cast<double>(calls)); }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -18,6 +19,7 @@
 #include "prometheus/registry.h"
 #include "service/core/step.h"
 #include "service/process/mutex.h"
+#include "store/store.h"
 
 namespace lowmark {
 
@@ -45,6 +47,10 @@ class Metrics {
   void CountCommit(size_t updates, absl::Duration duration);
   // An operation on the database that failed as a whole.
   void CountStoreError(const std::string& operation, const absl::Status& status);
+  // What a dead letter's destination said of it; CANCELLED, not tried, counts not.
+  void CountForward(const std::string& stream, const absl::Status& answer);
+  // All streams that have dead letters to be forwarded now.
+  void SetOutboxes(const std::vector<Outbox>& outboxes);
   // LeaseShard calls that wait for a free shard now.
   void SetWaiting(size_t calls);
 
@@ -65,6 +71,9 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& leases_;
   prometheus::Family<prometheus::Counter>& handoffs_;
   prometheus::Family<prometheus::Counter>& store_errors_;
+  prometheus::Family<prometheus::Counter>& forwards_;
+  prometheus::Family<prometheus::Gauge>& waiting_letters_;
+  prometheus::Family<prometheus::Gauge>& waiting_age_;
   prometheus::Histogram& group_size_;
   prometheus::Histogram& commit_seconds_;
   prometheus::Gauge& waiting_;

@@ -89,6 +89,7 @@ absl::StatusOr<ShardChange> DecideReport(const Report& report, const ShardView& 
       letter.range = range;
       letter.epoch = report.epoch;
       letter.delivery = report.delivery;
+      letter.batch_id = view.shard.state.batch_id;
       letter.worker = report.worker;
       letter.records = RecordsOf(report, range);
       change.dead_letters.push_back(std::move(letter));

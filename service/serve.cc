@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,8 @@
 #include "service/core/error.h"
 #include "service/health.h"
 #include "service/metrics.h"
+#include "service/on_failure/destinations.h"
+#include "service/on_failure/forwarder.h"
 #include "service/process/endpoint.h"
 #include "service/process/process_metrics.h"
 #include "service/process/shutdown.h"
@@ -77,12 +80,33 @@ void NoteHealth(const absl::Status& status, Server& server, Readiness& readiness
   }
 }
 
+void NoteDestination(const std::string& stream, const absl::Status& status, Logger& log) {
+  if (status.ok()) {
+    log.Info("the destination of dead letters takes them again", {{"stream", stream}});
+  } else {
+    log.Warning("the destination of dead letters takes none; they wait",
+                {{"stream", stream}, {"error", status.message()}});
+  }
+}
+
+ForwarderOptions ForwardingOf(const ServeOptions& options) {
+  ForwarderOptions forwarding;
+  forwarding.unavailable.maximum = options.on_failure_longest_pause;
+  forwarding.jitter = [] {
+    static thread_local std::minstd_rand random{std::random_device{}()};
+    return std::uniform_real_distribution<double>(0, 1)(random);
+  };
+  return forwarding;
+}
+
 }  // namespace
 
 absl::Status ServeOptions::Validate() const {
   for (const absl::Status& status :
        {postgres.Validate(), coordinator.Validate(), server.Validate(),
         CheckDuration("audit-retention", audit_retention, absl::Hours(1), absl::Hours(24 * 3650)),
+        CheckDuration("on-failure-longest-pause", on_failure_longest_pause, absl::Seconds(1),
+                      absl::Hours(1)),
         CheckDuration("drain-delay", drain_delay, absl::ZeroDuration(), absl::Minutes(10)),
         CheckDuration("drain-timeout", drain_timeout, absl::ZeroDuration(), absl::Minutes(10))}) {
     if (!status.ok()) return status;
@@ -114,6 +138,11 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
     AuditPruner pruner(store, metrics, {}, [&](const std::string& stream, int32_t most) {
       return store.PruneEvents(stream, options.audit_retention, most);
     });
+    Forwarder forwarder(store, metrics, ForwardingOf(options),
+                        Destinations(options.coordinator.destinations),
+                        [&log](const std::string& stream, const absl::Status& status) {
+                          NoteDestination(stream, status, log);
+                        });
     std::optional<HealthMonitor> health;
     health.emplace(store, kHealthInterval, [&](const absl::Status& status) {
       NoteHealth(status, **server, readiness, log);

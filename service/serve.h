@@ -23,6 +23,9 @@ struct ServeOptions {
   bool migrate = true;
   // Events of the audit are deleted when they are older: 1 h..10 years.
   absl::Duration audit_retention = absl::Hours(24 * 30);
+  // A destination of dead letters that takes nothing is tried again after pauses that
+  // grow from a second up to this: 1 s..1 h.
+  absl::Duration on_failure_longest_pause = absl::Minutes(1);
   // After the signal to stop, serve on for this long while saying "not ready":
   // load balancers need a moment to see it. At most 10 min.
   absl::Duration drain_delay = absl::ZeroDuration();

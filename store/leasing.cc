@@ -41,6 +41,7 @@ absl::StatusOr<LeasedShard> LeaseTo(const Shard& shard, const std::string& worke
     letter.range = range;
     letter.epoch = shard.epoch;
     letter.delivery = shard.state.delivery;
+    letter.batch_id = shard.state.batch_id;
     change.dead_letters.push_back(std::move(letter));
   }
   change.events.push_back(

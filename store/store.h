@@ -38,6 +38,16 @@ struct Stream {
   absl::Time update_time;
 };
 
+// A dead letter's way to the destination that the stream's policy names.
+struct Forwarding {
+  int32_t tries = 0;
+  std::string error;                    // why the last one failed
+  absl::Time next_try;                  // no earlier; while it is claimed, when the claim expires
+  std::optional<absl::Time> forwarded;  // when it was taken
+
+  bool operator==(const Forwarding&) const = default;
+};
+
 // Records that were set aside.
 struct DeadLetter {
   int64_t id = 0;  // ascending within the stream; given by the store
@@ -46,9 +56,55 @@ struct DeadLetter {
   DeadLetterRange range;
   int64_t epoch = 0;
   int64_t delivery = 0;
+  int64_t batch_id = 0;  // of the batch that failed; see BatchName
   std::string worker;
   absl::Time create_time;       // given by the store
   std::vector<Record> records;  // as many as were kept
+  // Given by the store: not set where the policy had no destination.
+  std::optional<Forwarding> forwarding;
+};
+
+// A stream that has dead letters to be forwarded.
+struct Outbox {
+  std::string stream;
+  std::string cursor;   // for the page that follows
+  int64_t waiting = 0;  // dead letters, counted up to kMostCounted
+  absl::Time oldest;    // when the oldest of them was stored
+  bool due = false;     // whether one may be claimed now, and there is a destination
+  absl::Time now;       // the store's clock
+
+  static constexpr int64_t kMostCounted = 10000;
+};
+
+// A dead letter in the hands of one that forwards it. Its records are as many, from
+// the first on, as the policy's maximum_data_bytes allows.
+struct ClaimedLetter {
+  DeadLetter letter;
+  // Of its first and last record, where those were kept.
+  std::optional<absl::Time> first_arrival;
+  std::optional<absl::Time> last_arrival;
+  int64_t claim = 0;  // tells this claim from others of the same letter
+};
+
+// What is claimed, and the policy that says where it goes.
+struct ClaimedLetters {
+  OnFailure on_failure;
+  std::vector<ClaimedLetter> letters;
+};
+
+// What became of a claimed letter.
+struct ForwardResult {
+  enum class Kind {
+    kForwarded,  // the destination has it
+    kFailed,     // it is tried again after `pause`, at the earliest
+    kNotTried,   // as kFailed, but this was no try
+  };
+
+  int64_t id = 0;
+  int64_t claim = 0;
+  Kind kind = Kind::kNotTried;
+  std::string error = {};
+  absl::Duration pause = absl::ZeroDuration();
 };
 
 // A line of a shard's audit.
@@ -297,6 +353,26 @@ class Store {
   virtual absl::StatusOr<std::vector<ShardEvent>> ListEvents(const std::string& stream,
                                                              const std::string& shard,
                                                              int64_t after_id, int32_t limit) = 0;
+
+  // --- Forwarding dead letters ----------------------------------------------
+  //
+  // A dead letter that is stored while the policy has a destination waits, from the
+  // same transaction on, to be forwarded. Who claims it has it alone until the claim
+  // expires by the store's clock; so any number of coordinators share the work, and
+  // what one that died had claimed comes free.
+
+  // Streams with dead letters that wait, in an order of the store's; `after` is the
+  // cursor of the last one of the page before, or empty.
+  virtual absl::StatusOr<std::vector<Outbox>> ListOutboxes(const std::string& after,
+                                                           int32_t limit) = 0;
+  // Claims letters of the stream that are due, the longest due first. None where the
+  // policy has no destination: they wait until it has one again.
+  virtual absl::StatusOr<ClaimedLetters> ClaimLetters(const std::string& stream, int32_t limit,
+                                                      absl::Duration lease) = 0;
+  // Ends claims. A result for a claim that is no longer the letter's is ignored,
+  // unless the letter was forwarded; so is one for a letter that is gone.
+  virtual absl::Status SettleLetters(const std::string& stream,
+                                     const std::vector<ForwardResult>& results) = 0;
 
   // --- The store itself ----------------------------------------------------
 

@@ -264,7 +264,7 @@ absl::Status Commands::UpdateStream(AdminClient& client) {
     request.mutable_update_mask()->add_paths(*field);
   }
   for (const std::string& name : resets_) {
-    if (auto s = CheckField(name); !s.ok()) return s;
+    if (auto s = CheckResettable(name); !s.ok()) return s;
     request.mutable_update_mask()->add_paths(name);
   }
   if (request.update_mask().paths().empty()) {

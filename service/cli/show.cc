@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -112,6 +113,26 @@ std::string ErrorText(const v1::DeadLetter& letter) {
   if (letter.error_type().empty()) return letter.error_message();
   if (letter.error_message().empty()) return letter.error_type();
   return absl::StrCat(letter.error_type(), ": ", letter.error_message());
+}
+
+// "sent", "waiting" or, where a try failed, "3 tries"; "" where there is nowhere to send it.
+std::string ForwardingState(const v1::DeadLetter& letter) {
+  if (!letter.has_forwarding()) return "";
+  const v1::DeadLetterForwarding& forwarding = letter.forwarding();
+  if (forwarding.has_forward_time()) return "sent";
+  if (forwarding.tries() == 0) return "waiting";
+  return absl::StrCat(forwarding.tries(), forwarding.tries() == 1 ? " try" : " tries");
+}
+
+// The lines about a letter's way to its destination.
+std::vector<std::pair<std::string, std::string>> ForwardingPairs(const v1::DeadLetter& letter) {
+  if (!letter.has_forwarding()) return {};
+  const v1::DeadLetterForwarding& forwarding = letter.forwarding();
+  if (forwarding.has_forward_time()) return {{"sent", TimeText(forwarding.forward_time())}};
+  return {{"sent", "not yet"},
+          {"tries to send", absl::StrCat(forwarding.tries())},
+          {"last try", Safe(forwarding.error())},
+          {"next try", TimeText(forwarding.next_try_time())}};
 }
 
 void ShowRecord(const v1::RecordData& record, std::ostream& out) {
@@ -248,32 +269,47 @@ void ShowDrain(const v1::Worker& worker, const v1::StreamConfig& config, std::os
 }
 
 void ShowDeadLetters(const v1::ListDeadLettersResponse& letters, std::ostream& out) {
-  Table table({"ID", "SET ASIDE AT", "SHARD", "SEQUENCES", ">RECORDS", "WHY", ">TRIES", "ERROR"});
+  const bool forwards =
+      std::any_of(letters.dead_letters().begin(), letters.dead_letters().end(),
+                  [](const v1::DeadLetter& letter) { return letter.has_forwarding(); });
+  std::vector<std::string> columns = {"ID",       "SET ASIDE AT", "SHARD", "SEQUENCES",
+                                      ">RECORDS", "WHY",          ">TRIES"};
+  if (forwards) columns.emplace_back("SENT");
+  columns.emplace_back("ERROR");
+  Table table(columns);
   for (const v1::DeadLetter& letter : letters.dead_letters()) {
-    table.AddRow({Safe(letter.id()), ShortTime(letter.create_time()),
-                  ShortenedInside(letter.shard(), kIdWidth), Sequences(letter),
-                  absl::StrCat(letter.record_count()), Why(letter.condition()),
-                  absl::StrCat(letter.attempts()), Safe(ErrorText(letter))});
+    std::vector<std::string> row = {Safe(letter.id()),
+                                    ShortTime(letter.create_time()),
+                                    ShortenedInside(letter.shard(), kIdWidth),
+                                    Sequences(letter),
+                                    absl::StrCat(letter.record_count()),
+                                    Why(letter.condition()),
+                                    absl::StrCat(letter.attempts())};
+    if (forwards) row.push_back(ForwardingState(letter));
+    row.push_back(Safe(ErrorText(letter)));
+    table.AddRow(std::move(row));
   }
   table.Print(out, kTerminalWidth);
 }
 
 void ShowDeadLetter(const v1::DeadLetter& letter, std::ostream& out) {
-  ShowPairs({{"dead letter", Safe(letter.id())},
-             {"stream", Safe(letter.stream())},
-             {"shard", Safe(letter.shard())},
-             {"first sequence", Safe(letter.first_sequence())},
-             {"last sequence", Safe(letter.last_sequence())},
-             {"records", absl::StrCat(letter.record_count())},
-             {"why", Why(letter.condition())},
-             {"tries", absl::StrCat(letter.attempts())},
-             {"error type", Safe(letter.error_type())},
-             {"error message", Safe(letter.error_message())},
-             {"set aside at", TimeText(letter.create_time())},
-             {"by worker", Safe(letter.worker())},
-             {"epoch", absl::StrCat(letter.epoch())},
-             {"delivery", absl::StrCat(letter.delivery())}},
-            out);
+  std::vector<std::pair<std::string, std::string>> pairs = {
+      {"dead letter", Safe(letter.id())},
+      {"stream", Safe(letter.stream())},
+      {"shard", Safe(letter.shard())},
+      {"first sequence", Safe(letter.first_sequence())},
+      {"last sequence", Safe(letter.last_sequence())},
+      {"records", absl::StrCat(letter.record_count())},
+      {"why", Why(letter.condition())},
+      {"tries", absl::StrCat(letter.attempts())},
+      {"error type", Safe(letter.error_type())},
+      {"error message", Safe(letter.error_message())},
+      {"set aside at", TimeText(letter.create_time())},
+      {"by worker", Safe(letter.worker())},
+      {"epoch", absl::StrCat(letter.epoch())},
+      {"delivery", absl::StrCat(letter.delivery())}};
+  for (auto& pair : ForwardingPairs(letter)) pairs.push_back(std::move(pair));
+  ShowPairs(pairs, out);
   for (const v1::RecordData& record : letter.records()) ShowRecord(record, out);
   if (const int missing = letter.record_count() - letter.records_size(); missing > 0) {
     out << "\nThe data of " << missing << (missing == 1 ? " record" : " records")

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -30,7 +31,8 @@ bool IsPosition(const FieldDescriptor& field) {
 
 // Whether the field is made of fields of its own.
 bool IsGroup(const FieldDescriptor& field) {
-  return field.message_type() != nullptr && !IsDuration(field) && !IsPosition(field);
+  return field.message_type() != nullptr && !field.is_map() && !IsDuration(field) &&
+         !IsPosition(field);
 }
 
 std::string ValueText(const Message& message, const FieldDescriptor& field) {
@@ -45,6 +47,8 @@ std::string ValueText(const Message& message, const FieldDescriptor& field) {
       return absl::StrCat(reflection.GetDouble(message, &field));
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetBool(message, &field) ? "true" : "false";
+    case FieldDescriptor::CPPTYPE_STRING:
+      return Safe(reflection.GetString(message, &field));
     case FieldDescriptor::CPPTYPE_ENUM:
       // The first value of each stands for "not set".
       if (reflection.GetEnumValue(message, &field) == 0) return "";
@@ -57,6 +61,19 @@ std::string ValueText(const Message& message, const FieldDescriptor& field) {
   }
 }
 
+// A map's entries as "KEY=VALUE", by key.
+std::vector<std::string> Entries(const Message& message, const FieldDescriptor& field) {
+  const auto& reflection = *message.GetReflection();
+  std::vector<std::string> entries;
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+    const Message& entry = reflection.GetRepeatedMessage(message, &field, i);
+    entries.push_back(absl::StrCat(ValueText(entry, *field.message_type()->map_key()), "=",
+                                   ValueText(entry, *field.message_type()->map_value())));
+  }
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
 void AppendFields(const Message& message, const std::string& prefix,
                   std::vector<std::pair<std::string, std::string>>& fields) {
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
@@ -64,6 +81,11 @@ void AppendFields(const Message& message, const std::string& prefix,
     const std::string name = prefix + field.name();
     if (IsGroup(field)) {
       AppendFields(message.GetReflection()->GetMessage(message, &field), name + ".", fields);
+    } else if (field.is_map() && message.GetReflection()->FieldSize(message, &field) > 0) {
+      for (std::string& entry : Entries(message, field))
+        fields.emplace_back(name, std::move(entry));
+    } else if (field.is_map()) {
+      fields.emplace_back(name, "");
     } else {
       fields.emplace_back(name, ValueText(message, field));
     }
@@ -102,10 +124,25 @@ absl::Status SetEnum(const std::string& name, const std::string& value, Message&
   return Wrong(name, value, absl::StrJoin(words, " or "));
 }
 
+absl::Status SetEntry(const std::string& name, const std::string& value, Message& message,
+                      const FieldDescriptor& field) {
+  const size_t equals = value.find('=');
+  if (equals == std::string::npos || equals == 0) return Wrong(name, value, "KEY=VALUE");
+  Message& entry = *message.GetReflection()->AddMessage(&message, &field);
+  const auto& reflection = *entry.GetReflection();
+  reflection.SetString(&entry, field.message_type()->map_key(), value.substr(0, equals));
+  reflection.SetString(&entry, field.message_type()->map_value(), value.substr(equals + 1));
+  return absl::OkStatus();
+}
+
 absl::Status SetValue(const std::string& name, const std::string& value, Message& message,
                       const FieldDescriptor& field) {
+  if (field.is_map()) return SetEntry(name, value, message, field);
   const auto& reflection = *message.GetReflection();
   switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING:
+      reflection.SetString(&message, &field, value);
+      return absl::OkStatus();
     case FieldDescriptor::CPPTYPE_INT32: {
       auto number = ParseWhole<int32_t>(name, value);
       if (number.ok()) reflection.SetInt32(&message, &field, *number);
@@ -163,6 +200,13 @@ absl::Status CheckField(const std::string& name) {
       absl::StrCat("a stream has no field \"", Safe(name), "\": ",
                    nearest.empty() ? absl::StrCat("it has ", absl::StrJoin(names, ", "))
                                    : absl::StrCat("did you mean ", nearest, "?")));
+}
+
+absl::Status CheckResettable(const std::string& name) {
+  for (const std::string& field : Names()) {
+    if (absl::StartsWith(field, name + ".")) return absl::OkStatus();
+  }
+  return CheckField(name);
 }
 
 absl::StatusOr<std::string> SetField(const std::string& assignment, v1::StreamConfig& config) {

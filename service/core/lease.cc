@@ -48,6 +48,11 @@ int64_t NextEpoch(int64_t epoch, int64_t timeline) {
 
 int64_t TimelineOf(int64_t epoch) { return epoch >> kTimelineShift; }
 
+std::string BatchName(const std::string& stream, const std::string& shard, int64_t epoch,
+                      int64_t batch_id) {
+  return absl::StrCat(stream, "/", shard, "/", TimelineOf(epoch), ".", batch_id);
+}
+
 absl::StatusOr<GrantResult> Grant(const Shard& shard, const std::string& worker, int64_t timeline,
                                   const Policy& policy, absl::Time now, double jitter01) {
   if (!shard.leasable() || policy.paused) {

@@ -57,6 +57,11 @@ int64_t NextEpoch(int64_t epoch, int64_t timeline);
 // none.
 int64_t TimelineOf(int64_t epoch);
 
+// What workers and documents call a batch: "orders/shard-0/0.17". Batches that a
+// failover lost had numbers that are given again: the timeline makes them others.
+std::string BatchName(const std::string& stream, const std::string& shard, int64_t epoch,
+                      int64_t batch_id);
+
 // Leases a leasable shard to a worker; an outstanding delivery becomes a loss.
 // FAILED_PRECONDITION where it is not leasable, or the stream is paused.
 struct GrantResult {

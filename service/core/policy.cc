@@ -90,6 +90,7 @@ absl::Status Policy::Validate() const {
            CheckRangeOrForever("config.maximum_lost_deliveries", maximum_lost_deliveries, 1, 1000),
            CheckSeconds("config.handler_timeout", handler_timeout, 1, 900),
            CheckSeconds("config.handoff_timeout", handoff_timeout, 1, 900),
+           on_failure.Validate(),
        }) {
     if (!status.ok()) return status;
   }

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "service/core/on_failure.h"
 #include "service/core/position.h"
 
 namespace lowmark {
@@ -75,6 +76,8 @@ struct Policy {
   bool frozen = false;
   // What shards are shared out by among workers.
   BalanceBy balance_by = BalanceBy::kShards;
+  // Where dead letters are sent as well as stored.
+  OnFailure on_failure;
 
   bool operator==(const Policy&) const = default;
 

@@ -78,6 +78,16 @@ void Write(const std::string& stream, const WorkerRecord& record, v1::Worker* pr
   }
 }
 
+void Write(const Forwarding& forwarding, v1::DeadLetterForwarding* proto) {
+  proto->set_tries(forwarding.tries);
+  proto->set_error(forwarding.error);
+  if (forwarding.forwarded) {
+    ToProto(*forwarding.forwarded, proto->mutable_forward_time());
+  } else {
+    ToProto(forwarding.next_try, proto->mutable_next_try_time());
+  }
+}
+
 void Write(const DeadLetter& letter, v1::DeadLetter* proto) {
   proto->set_id(absl::StrCat(letter.id));
   proto->set_stream(letter.stream);
@@ -93,6 +103,7 @@ void Write(const DeadLetter& letter, v1::DeadLetter* proto) {
   proto->set_worker(letter.worker);
   proto->set_epoch(letter.epoch);
   proto->set_delivery(letter.delivery);
+  if (letter.forwarding) Write(*letter.forwarding, proto->mutable_forwarding());
   for (const Record& record : letter.records) ToProto(record, proto->add_records());
 }
 
@@ -107,6 +118,7 @@ absl::StatusOr<Policy> Apply(const google::protobuf::FieldMask& mask,
     ToProto(current, &merged);
     FieldMaskUtil::MergeOptions options;
     options.set_replace_message_fields(true);
+    options.set_replace_repeated_fields(true);
     FieldMaskUtil::MergeMessageTo(config, mask, options, &merged);
   }
   Policy defaults;
@@ -121,6 +133,10 @@ absl::StatusOr<Policy> Apply(const google::protobuf::FieldMask& mask,
 
 }  // namespace
 
+absl::Status AdminServiceImpl::CheckDestination(const Policy& policy) const {
+  return coordinator_.options().destinations.Check(policy.on_failure);
+}
+
 grpc::Status AdminServiceImpl::CreateStream(grpc::ServerContext*,
                                             const v1::CreateStreamRequest* request,
                                             v1::CreateStreamResponse* response) {
@@ -128,6 +144,7 @@ grpc::Status AdminServiceImpl::CreateStream(grpc::ServerContext*,
   auto policy = PolicyFromProto(
       request->config(), request->preset() == v1::PRESET_LAMBDA ? Policy::Lambda() : Policy());
   if (!policy.ok()) return ToGrpc(policy.status());
+  if (auto s = CheckDestination(*policy); !s.ok()) return ToGrpc(s);
   auto stream = coordinator_.store().CreateStream(request->stream(), *policy);
   if (stream.ok()) Write(*stream, response->mutable_stream());
   return ToGrpc(stream.status());
@@ -161,8 +178,11 @@ grpc::Status AdminServiceImpl::UpdateStream(grpc::ServerContext*,
                                             v1::UpdateStreamResponse* response) {
   if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
   auto stream = coordinator_.store().UpdateStream(
-      request->stream(), request->etag(), [&](const Policy& current) {
-        return Apply(request->update_mask(), request->config(), current);
+      request->stream(), request->etag(), [&](const Policy& current) -> absl::StatusOr<Policy> {
+        auto policy = Apply(request->update_mask(), request->config(), current);
+        if (!policy.ok() || policy->on_failure == current.on_failure) return policy;
+        if (auto s = CheckDestination(*policy); !s.ok()) return s;
+        return policy;
       });
   if (stream.ok()) Write(*stream, response->mutable_stream());
   return ToGrpc(stream.status());

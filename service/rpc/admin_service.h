@@ -44,6 +44,9 @@ class AdminServiceImpl final : public v1::AdminService::Service {
                                v1::ListDeadLettersResponse* response) override;
 
  private:
+  // Whether this coordinator may send to the policy's destination.
+  absl::Status CheckDestination(const Policy& policy) const;
+
   Coordinator& coordinator_;
 };
 

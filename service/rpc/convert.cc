@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
+#include "service/rpc/convert_on_failure.h"
 
 namespace lowmark {
 namespace {
@@ -230,6 +231,7 @@ void ToProto(const Policy& policy, v1::StreamConfig* proto) {
   proto->set_paused(policy.paused);
   proto->set_frozen(policy.frozen);
   proto->set_balance_by(ToProto(policy.balance_by));
+  ToProto(policy.on_failure, proto->mutable_on_failure());
 }
 
 absl::StatusOr<Policy> PolicyFromProto(const v1::StreamConfig& proto, const Policy& defaults) {
@@ -252,6 +254,11 @@ absl::StatusOr<Policy> PolicyFromProto(const v1::StreamConfig& proto, const Poli
   if (proto.has_frozen()) policy.frozen = proto.frozen();
   if (auto s = ReadEnums(proto, policy); !s.ok()) return s;
   if (auto s = ReadDurations(proto, policy); !s.ok()) return s;
+  if (proto.has_on_failure()) {
+    auto on_failure = OnFailureFromProto(proto.on_failure());
+    if (!on_failure.ok()) return on_failure.status();
+    policy.on_failure = *std::move(on_failure);
+  }
   if (proto.has_starting_position()) {
     auto start = PositionFromProto("config.starting_position", proto.starting_position(),
                                    policy.sequence_order);
@@ -289,10 +296,7 @@ absl::StatusOr<Condition> ConditionFromProto(absl::string_view field,
 }
 
 void ToProto(const Shard& shard, const Delivery& delivery, v1::Delivery* proto) {
-  // Batches that a failover lost had numbers that are given again: the timeline makes
-  // them others.
-  proto->set_batch_id(absl::StrCat(shard.stream, "/", shard.shard, "/", TimelineOf(shard.epoch),
-                                   ".", delivery.batch_id));
+  proto->set_batch_id(BatchName(shard.stream, shard.shard, shard.epoch, delivery.batch_id));
   proto->set_delivery(delivery.delivery);
   ToProto(delivery.start, proto->mutable_start());
   proto->set_end_sequence(delivery.end_sequence);

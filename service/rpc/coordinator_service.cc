@@ -99,12 +99,19 @@ Renewal ReadRenewal(const v1::HeartbeatRequest& request) {
   return renewal;
 }
 
+// Workers have no part in what becomes of dead letters, nor in what secrets a
+// destination may hold.
+void WriteConfig(const Policy& policy, v1::StreamConfig* proto) {
+  ToProto(policy, proto);
+  proto->clear_on_failure();
+}
+
 void Write(const ReportAnswer& answer, v1::ReportBatchResponse* response) {
   ToProto(answer.shard.state.position, response->mutable_checkpoint());
   if (answer.next) ToProto(answer.shard, *answer.next, response->mutable_next());
   response->set_discarded_records(static_cast<int32_t>(answer.discarded));
   response->set_hand_over(answer.hand_over);
-  if (answer.policy) ToProto(*answer.policy, response->mutable_config());
+  if (answer.policy) WriteConfig(*answer.policy, response->mutable_config());
   response->set_config_etag(answer.etag);
 }
 
@@ -114,7 +121,7 @@ void Write(const LeaseGrant& grant, v1::LeaseShardResponse* response) {
     proto->set_shard(lease.shard.shard);
     proto->set_epoch(lease.shard.epoch);
     ToProto(lease.shard, lease.delivery, proto->mutable_delivery());
-    ToProto(grant.policy, proto->mutable_config());
+    WriteConfig(grant.policy, proto->mutable_config());
     proto->set_config_etag(grant.etag);
   }
   response->set_sync_shards(grant.elected);

@@ -195,6 +195,9 @@ bool MemoryStore::Apply(StreamData& data, StoredShard& record, const ShardChange
     letter.stream = data.stream.name;
     letter.shard = id;
     letter.create_time = Now();
+    if (data.stream.policy.on_failure.set()) {
+      letter.forwarding = Forwarding{0, "", letter.create_time, std::nullopt};
+    }
     data.dead_letters.emplace(letter.id, std::move(letter));
   }
   for (ShardEvent event : change.events) {

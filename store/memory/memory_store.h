@@ -72,6 +72,13 @@ class MemoryStore : public Store {
                                                      const std::string& shard, int64_t after_id,
                                                      int32_t limit) override;
 
+  absl::StatusOr<std::vector<Outbox>> ListOutboxes(const std::string& after,
+                                                   int32_t limit) override;
+  absl::StatusOr<ClaimedLetters> ClaimLetters(const std::string& stream, int32_t limit,
+                                              absl::Duration lease) override;
+  absl::Status SettleLetters(const std::string& stream,
+                             const std::vector<ForwardResult>& results) override;
+
   absl::Status Check() override { return absl::OkStatus(); }
   void WatchFreeShards(std::function<void(const std::string& stream)> on_free) override;
   bool WatchesFreeShards() const override { return on_free_ != nullptr; }
@@ -101,6 +108,7 @@ class MemoryStore : public Store {
     std::map<std::string, StoredShard> shards;
     std::map<std::string, Session> sessions;
     std::map<int64_t, DeadLetter> dead_letters;
+    std::map<int64_t, int64_t> claims;  // the last one of each dead letter
     std::map<int64_t, ShardEvent> events;
   };
 

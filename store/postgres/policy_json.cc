@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "service/core/error.h"
+#include "store/postgres/on_failure_json.h"
 
 namespace lowmark {
 namespace {
@@ -114,6 +115,7 @@ std::string PolicyToJson(const Policy& policy) {
       {"paused", policy.paused},
       {"frozen", policy.frozen},
       {"balance_by", NameOf(kBalances, policy.balance_by)},
+      {"on_failure", OnFailureToJson(policy.on_failure)},
   }
       .dump();
 }
@@ -150,6 +152,9 @@ absl::StatusOr<Policy> PolicyFromJson(const std::string& text) {
     Read(object, "paused", policy.paused);
     Read(object, "frozen", policy.frozen);
     ReadName(object, "balance_by", kBalances, policy.balance_by);
+    if (object.contains("on_failure")) {
+      policy.on_failure = OnFailureFromJson(MustBeObject(object.at("on_failure")));
+    }
   } catch (const std::exception& error) {
     return MakeError(absl::StatusCode::kInternal, kInternal,
                      absl::StrCat("a stored policy cannot be read: ", error.what()));

@@ -83,6 +83,13 @@ class PostgresStore : public Store {
                                                      const std::string& shard, int64_t after_id,
                                                      int32_t limit) override;
 
+  absl::StatusOr<std::vector<Outbox>> ListOutboxes(const std::string& after,
+                                                   int32_t limit) override;
+  absl::StatusOr<ClaimedLetters> ClaimLetters(const std::string& stream, int32_t limit,
+                                              absl::Duration lease) override;
+  absl::Status SettleLetters(const std::string& stream,
+                             const std::vector<ForwardResult>& results) override;
+
   // Deletes events of the stream that are older than `retention` (at least an
   // hour), the oldest first and `most` at a time, and returns how many.
   absl::StatusOr<int32_t> PruneEvents(const std::string& stream, absl::Duration retention,

@@ -14,12 +14,6 @@
 #define STREAM_COLUMNS \
   "name, policy, etag, extract(epoch FROM create_time), extract(epoch FROM update_time)"
 
-#define DEAD_LETTER_COLUMNS                                                                   \
-  "id, shard, first_sequence, last_sequence, record_count, condition, attempts, error_type, " \
-  "error_message, epoch, delivery, worker, extract(epoch FROM create_time)"
-
-#define EVENT_COLUMNS "id, shard, extract(epoch FROM time), kind, epoch, delivery, actor, detail"
-
 // A session that counts: not ended, not expired.
 #define IS_LIVE(w) w "ended_at IS NULL AND " w "expires_at > clock_timestamp()"
 
@@ -340,54 +334,5 @@ UPDATE lowmark.workers w
 SET cordoned = coalesce($3, w.cordoned), draining = coalesce($4, w.draining)
 WHERE w.stream_id = $1 AND w.worker = $2 AND w.ended_at IS NULL
 RETURNING )sql" WORKER_COLUMNS ", extract(epoch FROM clock_timestamp())";
-
-// --- Dead letters and audit --------------------------------------------------------
-
-const char kTakeDeadLetterIds[] =
-    "SELECT nextval('lowmark.dead_letter_ids') FROM generate_series(1, $1::integer)";
-
-const char kInsertDeadLetters[] = R"sql(
-INSERT INTO lowmark.dead_letters (stream_id, id, shard, first_sequence, last_sequence,
-  record_count, condition, attempts, error_type, error_message, epoch, delivery, worker)
-SELECT $1, v.* FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::integer[],
-  $7::smallint[], $8::integer[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],
-  $13::text[]) AS v)sql";
-
-const char kInsertRecords[] = R"sql(
-INSERT INTO lowmark.dead_letter_records
-  (stream_id, dead_letter, ordinal, sequence, arrival_time, partition_key, data,
-   headers)
-SELECT $1, v.letter, v.ordinal, v.sequence, v.arrival, v.key, v.data, v.headers::bytea[]
-FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[],
-  $8::text[]) AS v (letter, ordinal, sequence, arrival, key, data, headers))sql";
-
-const char kInsertEvents[] = R"sql(
-INSERT INTO lowmark.shard_events (stream_id, shard, kind, epoch, delivery, actor, detail)
-SELECT $1, v.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
-  $7::text[]) AS v)sql";
-
-const char kSelectDeadLetters[] = "SELECT " DEAD_LETTER_COLUMNS R"sql(
-FROM lowmark.dead_letters WHERE stream_id = $1 AND id > $2 ORDER BY id LIMIT $3)sql";
-
-const char kSelectDeadLettersOf[] = "SELECT " DEAD_LETTER_COLUMNS R"sql(
-FROM lowmark.dead_letters WHERE stream_id = $1 AND id > $2 AND shard = $4
-ORDER BY id LIMIT $3)sql";
-
-const char kSelectDeadLetter[] = "SELECT " DEAD_LETTER_COLUMNS R"sql(
-FROM lowmark.dead_letters WHERE stream_id = $1 AND id = $2)sql";
-
-const char kSelectRecords[] = R"sql(
-SELECT sequence, extract(epoch FROM arrival_time), partition_key, data, headers
-FROM lowmark.dead_letter_records WHERE stream_id = $1 AND dead_letter = $2 ORDER BY ordinal)sql";
-
-const char kSelectEvents[] = "SELECT " EVENT_COLUMNS R"sql(
-FROM lowmark.shard_events WHERE stream_id = $1 AND id > $2 ORDER BY id LIMIT $3)sql";
-
-const char kSelectEventsOf[] = "SELECT " EVENT_COLUMNS R"sql(
-FROM lowmark.shard_events WHERE stream_id = $1 AND id > $2 AND shard = $4
-ORDER BY id LIMIT $3)sql";
-
-// By the primary key, oldest first; what another coordinator prunes is passed over.
-const char kPruneEvents[] = "SELECT lowmark.prune_events($1, make_interval(secs => $2), $3)";
 
 }  // namespace lowmark::sql

@@ -76,6 +76,15 @@ extern const char kSelectEvents[];         // no lock; primary key
 extern const char kSelectEventsOf[];       // no lock; shard_events_by_shard
 extern const char kPruneEvents[];          // the rows it deletes; by primary key
 
+// --- Forwarding dead letters -------------------------------------------------------
+extern const char kInsertForwards[];      // locks new rows, and the letters' FOR KEY SHARE
+extern const char kSelectOutboxes[];      // no lock; dead_letter_forwards_waiting and _due
+extern const char kSelectPolicy[];        // no lock; the unique index on name
+extern const char kClaimLetters[];        // FOR UPDATE SKIP LOCKED; dead_letter_forwards_due
+extern const char kSelectClaimed[];       // no lock; primary keys
+extern const char kSelectFirstRecords[];  // no lock; primary key
+extern const char kSettleLetters[];       // locks the letters' rows; primary key
+
 // --- The database itself -----------------------------------------------------------
 extern const char kCheckWritable[];
 extern const char kReadSettings[];

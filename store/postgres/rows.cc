@@ -109,6 +109,14 @@ DeadLetter ReadDeadLetter(const std::string& stream, const pqxx::row& row) {
   letter.delivery = ToInt(row[10]);
   letter.worker = ToText(row[11]);
   letter.create_time = ToTime(row[12]);
+  letter.batch_id = ToInt(row[13]);
+  if (row[14].is_null()) return letter;
+  Forwarding forwarding;
+  forwarding.tries = static_cast<int32_t>(ToInt(row[14]));
+  forwarding.error = ToText(row[15]);
+  forwarding.next_try = ToTime(row[16]);
+  if (!row[17].is_null()) forwarding.forwarded = ToTime(row[17]);
+  letter.forwarding = std::move(forwarding);
   return letter;
 }
 

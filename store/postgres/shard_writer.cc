@@ -174,7 +174,7 @@ void WriteRecords(pqxx::transaction_base& transaction, int64_t stream_id,
   rows.Write(transaction, stream_id);
 }
 
-void WriteDeadLetters(pqxx::transaction_base& transaction, int64_t stream_id,
+void WriteDeadLetters(pqxx::transaction_base& transaction, int64_t stream_id, const Policy& policy,
                       const std::vector<WrittenShard>& shards) {
   NumberedLetters letters;
   std::vector<const std::string*> ids;
@@ -187,7 +187,7 @@ void WriteDeadLetters(pqxx::transaction_base& transaction, int64_t stream_id,
   if (letters.empty()) return;
   const pqxx::result numbers = transaction.exec_params(sql::kTakeDeadLetterIds, letters.size());
   TextArray id, shard, first, last, count, condition, attempts, error_type, error_message, epoch,
-      delivery, worker;
+      delivery, worker, batch_id;
   for (size_t i = 0; i < letters.size(); ++i) {
     letters[i].first = ToInt(numbers[static_cast<pqxx::result::size_type>(i)][0]);
     const DeadLetter& letter = *letters[i].second;
@@ -203,11 +203,14 @@ void WriteDeadLetters(pqxx::transaction_base& transaction, int64_t stream_id,
     epoch.AddNumber(letter.epoch);
     delivery.AddNumber(letter.delivery);
     worker.Add(letter.worker);
+    batch_id.AddNumber(letter.batch_id);
   }
   transaction.exec_params(sql::kInsertDeadLetters, stream_id, id.Finish(), shard.Finish(),
                           first.Finish(), last.Finish(), count.Finish(), condition.Finish(),
                           attempts.Finish(), error_type.Finish(), error_message.Finish(),
-                          epoch.Finish(), delivery.Finish(), worker.Finish());
+                          epoch.Finish(), delivery.Finish(), worker.Finish(), batch_id.Finish());
+  if (policy.on_failure.set())
+    transaction.exec_params(sql::kInsertForwards, stream_id, id.Finish());
   WriteRecords(transaction, stream_id, letters);
 }
 
@@ -334,7 +337,7 @@ absl::Status WriteShards(pqxx::transaction_base& transaction, const std::string&
   }
   if (auto s = progress.Write(transaction, stream_id); !s.ok()) return s;
   if (auto s = full.Write(transaction, stream_id); !s.ok()) return s;
-  WriteDeadLetters(transaction, stream_id, shards);
+  WriteDeadLetters(transaction, stream_id, policy, shards);
   WriteEvents(transaction, stream_id, shards);
   if (!ended.empty()) {
     auto children_freed = TellChildren(transaction, stream_id, ended);

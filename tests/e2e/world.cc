@@ -145,11 +145,15 @@ std::string World::Target() const {
 void World::StartCoordinator(int i, const std::string& address) {
   const std::string database =
       database_.empty() ? postgres_->ConnectionString("lowmark") : database_;
-  coordinators_[i] =
-      Start({COORDINATOR, "serve", "--database", database, "--listen", address, "--http-listen",
-             "127.0.0.1:0", "--session-ttl", absl::FormatDuration(options_.session_ttl),
-             "--connection-age", absl::FormatDuration(options_.connection_age)},
-            absl::StrCat(directory_, "/coordinator-", i, ".log"));
+  std::vector<std::string> argv = {
+      COORDINATOR,        "serve",
+      "--database",       database,
+      "--listen",         address,
+      "--http-listen",    "127.0.0.1:0",
+      "--session-ttl",    absl::FormatDuration(options_.session_ttl),
+      "--connection-age", absl::FormatDuration(options_.connection_age)};
+  argv.insert(argv.end(), options_.serve.begin(), options_.serve.end());
+  coordinators_[i] = Start(std::move(argv), absl::StrCat(directory_, "/coordinator-", i, ".log"));
 }
 
 void World::StartWorker(int i) {
@@ -176,16 +180,23 @@ void World::StartWorker(int i) {
 }
 
 void World::CreateStream(const std::string& stream, const std::vector<std::string>& sets) {
-  ProcessOptions command;
-  command.argv = {CLI, "streams", "create", stream, "--coordinator", Target()};
+  std::vector<std::string> arguments = {"streams", "create", stream};
   for (const char* set : {"batch_size=20", "maximum_retry_attempts=2", "retry_backoff.initial=10ms",
                           "retry_backoff.maximum=100ms"}) {
-    command.argv.insert(command.argv.end(), {"--set", set});
+    arguments.insert(arguments.end(), {"--set", set});
   }
-  for (const std::string& set : sets) command.argv.insert(command.argv.end(), {"--set", set});
-  auto created = RunCommand(command, kPatience);
-  ASSERT_TRUE(created.ok()) << created.status();
-  ASSERT_TRUE(created->exit.ok()) << created->output << Log("coordinator-0");
+  for (const std::string& set : sets) arguments.insert(arguments.end(), {"--set", set});
+  Cli(std::move(arguments));
+}
+
+std::string World::Cli(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), CLI);
+  arguments.insert(arguments.end(), {"--coordinator", Target()});
+  auto result = RunCommand({.argv = std::move(arguments)}, kPatience);
+  EXPECT_TRUE(result.ok()) << result.status();
+  if (!result.ok()) return "";
+  EXPECT_TRUE(result->exit.ok()) << result->output << Log("coordinator-0");
+  return result->output;
 }
 
 bool World::Await(const std::function<bool()>& condition) {

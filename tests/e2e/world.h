@@ -36,6 +36,8 @@ struct WorldOptions {
   absl::Duration connection_age = absl::Minutes(10);
   // The workers' flags of their source, where that is not the one of the files below.
   std::vector<std::string> source = {};
+  // More options of `lowmark-coordinator serve`.
+  std::vector<std::string> serve = {};
 };
 
 class World {
@@ -80,6 +82,9 @@ class World {
   void StartWorker(int i);
   // Batches of 20, two retries, short backoff. Workers process "t".
   void CreateStream(const std::string& stream = "t", const std::vector<std::string>& sets = {});
+
+  // What `lowmark` prints when it is given these arguments; expects that it succeeds.
+  std::string Cli(std::vector<std::string> arguments);
 
   PostgresCluster& postgres() { return *postgres_; }
   PostgresCluster& standby() { return *standby_; }

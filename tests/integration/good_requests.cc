@@ -10,6 +10,17 @@ namespace {
 using CoordinatorStub = v1::CoordinatorService::Stub;
 using AdminStub = v1::AdminService::Stub;
 
+v1::OnFailure FullOnFailure() {
+  v1::OnFailure on_failure;
+  on_failure.mutable_http()->set_url("http://localhost:8080/letters");
+  (*on_failure.mutable_http()->mutable_headers())["X-Team"] = "orders";
+  on_failure.mutable_timeout()->set_seconds(5);
+  on_failure.set_maximum_data_bytes(1000);
+  on_failure.set_function_arn("arn:aws:lambda:local:0:function:f");
+  on_failure.set_stream_arn("arn:aws:kinesis:local:0:stream/s");
+  return on_failure;
+}
+
 v1::StreamConfig FullConfig() {
   v1::StreamConfig config;
   config.set_batch_size(3);
@@ -32,6 +43,7 @@ v1::StreamConfig FullConfig() {
   config.set_paused(false);
   config.set_frozen(false);
   config.set_balance_by(v1::BALANCE_BY_SHARDS);
+  *config.mutable_on_failure() = FullOnFailure();
   return config;
 }
 
@@ -221,7 +233,13 @@ void AddStreamCalls(Collector& good) {
   create.set_preset(v1::PRESET_LAMBDA);
   good.Add("CreateStream/at_timestamp", create);
   create.mutable_config()->mutable_starting_position()->mutable_trim_horizon();
+  v1::KafkaDestination& kafka = *create.mutable_config()->mutable_on_failure()->mutable_kafka();
+  kafka.set_brokers("localhost:9092");
+  kafka.set_topic("letters");
+  (*kafka.mutable_properties())["client.id"] = "lowmark";
   good.Add("CreateStream/trim_horizon", create);
+  create.mutable_config()->mutable_on_failure()->mutable_directory()->set_path("letters");
+  good.Add("CreateStream/directory", create);
   v1::GetStreamRequest get;
   get.set_stream("orders");
   good.Add("GetStream", get);

@@ -246,6 +246,39 @@ std::map<std::string, Rule> ConfigRules() {
   };
 }
 
+Rule Form(const char* pattern) {
+  return [=](const Probe& probe) { return AcceptedIf(Matches(probe.text, pattern)); };
+}
+
+// Where dead letters go. Each kind is in a good request of its own.
+std::map<std::string, Rule> OnFailureRules() {
+  return {
+      {"StreamConfig.on_failure", Always},
+      {"OnFailure.destination", Always},
+      {"OnFailure.http", Always},
+      {"OnFailure.kafka", Always},
+      {"OnFailure.directory", Always},
+      {"OnFailure.timeout", Seconds(1, 30)},
+      {"OnFailure.maximum_data_bytes", Range(0, 1 << 20)},
+      {"OnFailure.function_arn", Text(512, false)},
+      {"OnFailure.stream_arn", Text(512, false)},
+      {"HttpDestination.url", Never},  // none of the texts is one
+      {"HttpDestination.headers", Always},
+      {"HttpDestination.HeadersEntry.key", Form("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")},
+      {"HttpDestination.HeadersEntry.value", Text(4096, false, /*required=*/true)},
+      {"KafkaDestination.brokers", Form("[A-Za-z0-9._:\\[\\]-]{1,255}")},
+      {"KafkaDestination.topic", Form("[A-Za-z0-9._-]{1,249}")},
+      {"KafkaDestination.properties", Always},
+      {"KafkaDestination.PropertiesEntry.key", Never},  // none is an allowed one
+      {"KafkaDestination.PropertiesEntry.value",
+       [](const Probe& probe) {
+         return probe.text == "\t" ? Verdict::kRefused : Text(16384, true, true)(probe);
+       }},
+      {"DirectoryDestination.path",
+       Form("[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,254}(/[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,254})*")},
+  };
+}
+
 std::map<std::string, Rule> AdminRules() {
   return {
       {"CreateStreamRequest.stream", Id},
@@ -292,7 +325,7 @@ std::map<std::string, Rule> AdminRules() {
 
 std::map<std::string, Rule> AllRules() {
   std::map<std::string, Rule> rules;
-  for (const auto& part : {WorkerRules(), ConfigRules(), AdminRules()}) {
+  for (const auto& part : {WorkerRules(), ConfigRules(), OnFailureRules(), AdminRules()}) {
     for (const auto& [field, rule] : part) {
       const bool ours = field.rfind("FieldMask.", 0) != 0;
       rules[absl::StrCat(ours ? "lowmark.v1." : "google.protobuf.", field)] = rule;

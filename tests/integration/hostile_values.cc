@@ -1,6 +1,7 @@
 #include "tests/integration/hostile_values.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/field_mask.pb.h>
 #include <google/protobuf/timestamp.pb.h>
@@ -117,16 +118,16 @@ class Walker {
  private:
   using Change = std::function<void(Message&)>;
 
-  // What a part of a message without a name of its own is called: a oneof, or the
-  // paths of a mask.
+  // What a part of a message without a name of its own is called: a oneof, the paths
+  // of a mask, or a key or value of a map.
   std::string NameOf(const std::string& name) const {
     return path_.empty() ? name : path_.back().field->name();
   }
 
   std::string NameOfField(const FieldDescriptor& field) const {
-    return field.containing_type() == google::protobuf::FieldMask::descriptor()
-               ? NameOf(field.name())
-               : field.name();
+    const bool nameless = field.containing_type() == google::protobuf::FieldMask::descriptor() ||
+                          field.containing_type()->options().map_entry();
+    return nameless ? NameOf(field.name()) : field.name();
   }
 
   void WalkField(const Message& message, const FieldDescriptor& field) {

@@ -32,6 +32,7 @@ RunningServer::~RunningServer() {
 CoordinatorOptions RunningServer::DefaultOptions() {
   CoordinatorOptions options;
   options.session_ttl = absl::Hours(1);
+  options.destinations.directory_root = "/nowhere";
   return options;
 }
 

@@ -20,7 +20,8 @@ namespace lowmark {
 class RunningServer {
  public:
   // Serves on a free port of 127.0.0.1, or on `listen`. Sessions live an hour, so
-  // that none ends under a test, unless options say otherwise.
+  // that none ends under a test, unless options say otherwise. Streams may name
+  // directories for their dead letters; nothing is sent there.
   explicit RunningServer(Store& store, CoordinatorOptions options = DefaultOptions(),
                          const std::string& listen = "127.0.0.1:0");
   ~RunningServer();

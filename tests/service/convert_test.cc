@@ -146,6 +146,11 @@ Policy OddPolicy() {
   policy.paused = true;
   policy.frozen = true;
   policy.balance_by = BalanceBy::kHandlerTime;
+  policy.on_failure.destination = OnFailure::Http{"http://h/", {{"A", "b"}, {"C", "${secret:d}"}}};
+  policy.on_failure.timeout = absl::Milliseconds(1500);
+  policy.on_failure.maximum_data_bytes = 9;
+  policy.on_failure.function_arn = "f";
+  policy.on_failure.stream_arn = "s";
   return policy;
 }
 
@@ -159,6 +164,20 @@ TEST(ConvertPolicy, ComesBackTheSame) {
       ASSERT_TRUE(back.ok()) << back.status();
       EXPECT_EQ(*back, policy);
     }
+  }
+}
+
+TEST(ConvertPolicy, KeepsEachKindOfDestination) {
+  for (const auto& destination : std::vector<decltype(OnFailure::destination)>{
+           std::monostate(), OnFailure::Kafka{"a:1", "t", {{"client.id", "c"}}},
+           OnFailure::Directory{"a/b"}}) {
+    Policy policy = OddPolicy();
+    policy.on_failure.destination = destination;
+    v1::StreamConfig proto;
+    ToProto(policy, &proto);
+    auto back = PolicyFromProto(proto, OddPolicy());
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->on_failure.destination, destination);
   }
 }
 
@@ -210,6 +229,16 @@ TEST(ConvertPolicy, NamesTheFieldThatIsWrong) {
       {"config.maximum_record_age", [](C& c) { c.mutable_maximum_record_age()->set_seconds(59); }},
       {"config.maximum_record_age",
        [](C& c) { *c.mutable_maximum_record_age() = ProtoDuration(60, 1); }},
+      {"config.on_failure.http.url", [](C& c) { c.mutable_on_failure()->mutable_http(); }},
+      {"config.on_failure.kafka.brokers", [](C& c) { c.mutable_on_failure()->mutable_kafka(); }},
+      {"config.on_failure.directory.path",
+       [](C& c) { c.mutable_on_failure()->mutable_directory(); }},
+      {"config.on_failure.timeout",
+       [](C& c) { c.mutable_on_failure()->mutable_timeout()->set_seconds(31); }},
+      {"config.on_failure.timeout.seconds",
+       [](C& c) { c.mutable_on_failure()->mutable_timeout()->set_seconds(kMost); }},
+      {"config.on_failure.maximum_data_bytes",
+       [](C& c) { c.mutable_on_failure()->set_maximum_data_bytes(-1); }},
       {"config.discard_scope", [](C& c) { c.set_discard_scope(static_cast<v1::DiscardScope>(9)); }},
       {"config.retry_backoff.initial",
        [](C& c) { c.mutable_retry_backoff()->mutable_initial()->set_seconds(0); }},

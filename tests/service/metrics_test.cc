@@ -146,6 +146,41 @@ TEST_F(MetricsTest, CountsTheRest) {
   EXPECT_EQ(Value("lowmark_lease_waiters", {}), 4);
 }
 
+TEST_F(MetricsTest, CountsForwardsByOutcome) {
+  metrics_.CountForward("s", absl::OkStatus());
+  metrics_.CountForward("s", absl::UnavailableError(""));
+  metrics_.CountForward("s", absl::UnavailableError(""));
+  metrics_.CountForward("s", absl::FailedPreconditionError(""));
+  metrics_.CountForward("s", absl::CancelledError("not tried"));
+  const char* name = "lowmark_dead_letter_forwards_total";
+  EXPECT_EQ(Labelled(name, "outcome", "forwarded"), 1);
+  EXPECT_EQ(Labelled(name, "outcome", "unavailable"), 2);
+  EXPECT_EQ(Labelled(name, "outcome", "refused"), 1);
+}
+
+// What waits is told of all streams at once; those that are not named have none.
+TEST_F(MetricsTest, ShowsTheOutboxes) {
+  const absl::Time now = absl::FromUnixSeconds(1000);
+  const auto outbox = [&](const std::string& stream, int64_t waiting, int age) {
+    return Outbox{stream, "", waiting, now - absl::Seconds(age), true, now};
+  };
+  metrics_.SetOutboxes({outbox("s", 3, 60), outbox("t", 1, 5)});
+  EXPECT_EQ(Value("lowmark_dead_letters_waiting"), 3);
+  EXPECT_EQ(Value("lowmark_dead_letters_waiting_age_seconds"), 60);
+  EXPECT_EQ(Value("lowmark_dead_letters_waiting", {{"stream", "t"}}), 1);
+  metrics_.SetOutboxes({outbox("t", 2, 6)});
+  EXPECT_EQ(Value("lowmark_dead_letters_waiting"), 0);
+  EXPECT_EQ(Value("lowmark_dead_letters_waiting_age_seconds"), 0);
+  EXPECT_EQ(Value("lowmark_dead_letters_waiting", {{"stream", "t"}}), 2);
+  std::vector<Outbox> many;
+  for (size_t i = 0; i < Metrics::kMaxStreams + 2; ++i) {
+    many.push_back(outbox(absl::StrCat("stream-", i), 2, static_cast<int>(i)));
+  }
+  metrics_.SetOutboxes(many);
+  EXPECT_EQ(Value("lowmark_dead_letters_waiting", {{"stream", "_other"}}), 8);
+  EXPECT_EQ(Value("lowmark_dead_letters_waiting_age_seconds", {{"stream", "_other"}}), 501);
+}
+
 TEST_F(MetricsTest, CountsOnlyTheStoresOwnErrors) {
   const auto value = [&](const std::string& reason) {
     return Value("lowmark_store_errors_total", {{"operation", "report"}, {"reason", reason}});

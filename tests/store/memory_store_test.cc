@@ -3,7 +3,7 @@
 
 #include <thread>
 
-#include "tests/store/store_contract.h"
+#include "tests/store/outbox_contract.h"
 #include "tests/support/fault_store.h"
 #include "tests/support/one_call.h"
 
@@ -23,6 +23,8 @@ class MemoryUnderTest : public StoreUnderTest {
 std::unique_ptr<StoreUnderTest> MakeMemory() { return std::make_unique<MemoryUnderTest>(); }
 
 INSTANTIATE_TEST_SUITE_P(Memory, StoreContract, testing::Values(MakeMemory),
+                         [](const auto&) { return "Memory"; });
+INSTANTIATE_TEST_SUITE_P(Memory, OutboxContract, testing::Values(MakeMemory),
                          [](const auto&) { return "Memory"; });
 
 TEST(MemoryStore, ATimelineRaisesTheEpoch) {

@@ -34,6 +34,11 @@ TEST_P(StoreContract, KeepsEveryFieldOfAPolicy) {
   policy.paused = true;
   policy.frozen = true;
   policy.balance_by = BalanceBy::kHandlerTime;
+  policy.on_failure.destination = OnFailure::Kafka{"a:1,b:2", "letters", {{"k", AwkwardText()}}};
+  policy.on_failure.timeout = absl::Milliseconds(1500);
+  policy.on_failure.maximum_data_bytes = 1 << 20;
+  policy.on_failure.function_arn = AwkwardText();
+  policy.on_failure.stream_arn = "arn:aws:dynamodb:local:0:table/t/stream/s";
   auto created = store().CreateStream("full", policy);
   ASSERT_TRUE(created.ok()) << created.status();
   EXPECT_EQ(created->policy, policy);
@@ -45,6 +50,13 @@ TEST_P(StoreContract, KeepsEveryFieldOfAPolicy) {
   EXPECT_EQ(read->create_time, created->create_time);
   EXPECT_EQ(read->update_time, created->create_time);
   EXPECT_GT(read->create_time, absl::UnixEpoch());
+
+  policy.on_failure.destination = OnFailure::Http{AwkwardText(), {{AwkwardText(), "v"}, {"b", ""}}};
+  ASSERT_TRUE(store().CreateStream("http", policy).ok());
+  EXPECT_EQ(store().GetStream("http")->policy, policy);
+  policy.on_failure.destination = OnFailure::Directory{"a/b"};
+  ASSERT_TRUE(store().CreateStream("directory", policy).ok());
+  EXPECT_EQ(store().GetStream("directory")->policy, policy);
 
   ASSERT_TRUE(store().CreateStream("lambda", Policy::Lambda()).ok());
   EXPECT_EQ(store().GetStream("lambda")->policy, Policy::Lambda());

@@ -189,6 +189,24 @@ absl::StatusOr<std::vector<ShardEvent>> FaultStore::ListEvents(const std::string
       StoreCall::kListEvents, [&] { return inner_.ListEvents(stream, shard, after_id, limit); });
 }
 
+absl::StatusOr<std::vector<Outbox>> FaultStore::ListOutboxes(const std::string& after,
+                                                             int32_t limit) {
+  return Run<absl::StatusOr<std::vector<Outbox>>>(
+      StoreCall::kListOutboxes, [&] { return inner_.ListOutboxes(after, limit); });
+}
+
+absl::StatusOr<ClaimedLetters> FaultStore::ClaimLetters(const std::string& stream, int32_t limit,
+                                                        absl::Duration lease) {
+  return Run<absl::StatusOr<ClaimedLetters>>(
+      StoreCall::kClaimLetters, [&] { return inner_.ClaimLetters(stream, limit, lease); });
+}
+
+absl::Status FaultStore::SettleLetters(const std::string& stream,
+                                       const std::vector<ForwardResult>& results) {
+  return Run<absl::Status>(StoreCall::kSettleLetters,
+                           [&] { return inner_.SettleLetters(stream, results); });
+}
+
 absl::Status FaultStore::Check() {
   return Run<absl::Status>(StoreCall::kCheck, [&] { return inner_.Check(); });
 }

@@ -44,6 +44,9 @@ enum class StoreCall {
   kListDeadLetters,
   kGetDeadLetter,
   kListEvents,
+  kListOutboxes,
+  kClaimLetters,
+  kSettleLetters,
   kCheck,
 };
 
@@ -110,6 +113,12 @@ class FaultStore : public Store {
   absl::StatusOr<std::vector<ShardEvent>> ListEvents(const std::string& stream,
                                                      const std::string& shard, int64_t after_id,
                                                      int32_t limit) override;
+  absl::StatusOr<std::vector<Outbox>> ListOutboxes(const std::string& after,
+                                                   int32_t limit) override;
+  absl::StatusOr<ClaimedLetters> ClaimLetters(const std::string& stream, int32_t limit,
+                                              absl::Duration lease) override;
+  absl::Status SettleLetters(const std::string& stream,
+                             const std::vector<ForwardResult>& results) override;
   absl::Status Check() override;
   void WatchFreeShards(std::function<void(const std::string& stream)> on_free) override;
   bool WatchesFreeShards() const override { return inner_.WatchesFreeShards(); }

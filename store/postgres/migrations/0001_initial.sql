@@ -128,6 +128,7 @@ CREATE TABLE lowmark.dead_letters (
   error_message text NOT NULL,
   epoch bigint NOT NULL,
   delivery bigint NOT NULL,
+  batch_id bigint NOT NULL,
   worker text COLLATE "C" NOT NULL,
   create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (stream_id, id)
@@ -145,6 +146,26 @@ CREATE TABLE lowmark.dead_letter_records (
   headers bytea[] NOT NULL,  -- name, value, name, value, ...
   PRIMARY KEY (stream_id, dead_letter, ordinal)
 );
+
+-- The outbox: dead letters on their way to the destination that the stream's policy
+-- names, from the transaction that stores them on. A claim is next_try in the
+-- future; its number tells it from later ones. Deleting a dead letter ends its way.
+CREATE TABLE lowmark.dead_letter_forwards (
+  stream_id bigint NOT NULL,
+  dead_letter bigint NOT NULL,
+  create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+  claim bigint NOT NULL DEFAULT 0,
+  tries integer NOT NULL DEFAULT 0,
+  error text NOT NULL DEFAULT '',               -- of the last try
+  next_try timestamptz NOT NULL DEFAULT clock_timestamp(),
+  forward_time timestamptz,                     -- set once, when it was taken
+  PRIMARY KEY (stream_id, dead_letter),
+  FOREIGN KEY (stream_id, dead_letter) REFERENCES lowmark.dead_letters ON DELETE CASCADE
+);
+CREATE INDEX dead_letter_forwards_waiting ON lowmark.dead_letter_forwards (stream_id, dead_letter)
+  WHERE forward_time IS NULL;
+CREATE INDEX dead_letter_forwards_due ON lowmark.dead_letter_forwards (stream_id, next_try)
+  WHERE forward_time IS NULL;
 
 CREATE SEQUENCE lowmark.shard_event_ids;
 CREATE TABLE lowmark.shard_events (
@@ -171,6 +192,7 @@ BEGIN
   DELETE FROM lowmark.shard_parents WHERE stream_id = doomed;
   DELETE FROM lowmark.shards WHERE stream_id = doomed;
   DELETE FROM lowmark.workers WHERE stream_id = doomed;
+  DELETE FROM lowmark.dead_letter_forwards WHERE stream_id = doomed;
   DELETE FROM lowmark.dead_letter_records WHERE stream_id = doomed;
   DELETE FROM lowmark.dead_letters WHERE stream_id = doomed;
   DELETE FROM lowmark.shard_events WHERE stream_id = doomed;
@@ -246,6 +268,9 @@ BEGIN
     GRANT SELECT, INSERT ON lowmark.shard_parents, lowmark.shard_events TO lowmark_app;
     GRANT SELECT, INSERT, UPDATE, DELETE ON lowmark.workers TO lowmark_app;
     GRANT SELECT, INSERT, DELETE ON lowmark.dead_letters, lowmark.dead_letter_records
+      TO lowmark_app;
+    GRANT SELECT, INSERT, DELETE ON lowmark.dead_letter_forwards TO lowmark_app;
+    GRANT UPDATE (claim, tries, error, next_try, forward_time) ON lowmark.dead_letter_forwards
       TO lowmark_app;
     GRANT SELECT ON lowmark.schema_migrations TO lowmark_app;
     GRANT USAGE ON ALL SEQUENCES IN SCHEMA lowmark TO lowmark_app;

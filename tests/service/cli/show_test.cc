@@ -31,30 +31,40 @@ payments.eu-west-1  paused   1000  forever  off            off     batch        
 TEST_F(CliTest, ShowsAStream) {
   EXPECT_EQ(Run({"streams", "get", "orders"}), 0) << err;
   EXPECT_EQ(out, Text(R"(
-stream                      orders
-etag                        e1
-created                     2026-01-31T12:00:00Z
-updated                     2026-02-01T08:30:00.250Z
-batch_size                  100
-maximum_batching_window     0s
-maximum_batch_bytes         6291456
-starting_position           TRIM_HORIZON
-report_batch_item_failures  true
-bisect_batch_on_failure     true
-maximum_retry_attempts      10
-maximum_record_age          -1s
-discard_scope               record
-retry_backoff.initial       200ms
-retry_backoff.multiplier    2
-retry_backoff.maximum       1m
-retry_backoff.jitter        0.2
-maximum_lost_deliveries     3
-handler_timeout             1m
-handoff_timeout             30s
-sequence_order              numeric
-paused                      false
-frozen                      false
-balance_by                  shards
+stream                         orders
+etag                           e1
+created                        2026-01-31T12:00:00Z
+updated                        2026-02-01T08:30:00.250Z
+batch_size                     100
+maximum_batching_window        0s
+maximum_batch_bytes            6291456
+starting_position              TRIM_HORIZON
+report_batch_item_failures     true
+bisect_batch_on_failure        true
+maximum_retry_attempts         10
+maximum_record_age             -1s
+discard_scope                  record
+retry_backoff.initial          200ms
+retry_backoff.multiplier       2
+retry_backoff.maximum          1m
+retry_backoff.jitter           0.2
+maximum_lost_deliveries        3
+handler_timeout                1m
+handoff_timeout                30s
+sequence_order                 numeric
+paused                         false
+frozen                         false
+balance_by                     shards
+on_failure.http.url            -
+on_failure.http.headers        -
+on_failure.kafka.brokers       -
+on_failure.kafka.topic         -
+on_failure.kafka.properties    -
+on_failure.directory.path      -
+on_failure.timeout             -
+on_failure.maximum_data_bytes  -
+on_failure.function_arn        -
+on_failure.stream_arn          -
 )"));
 }
 
@@ -145,6 +155,32 @@ delivery        56
 
 The data of 1 record was not kept; the source may still have it.
 )"));
+}
+
+TEST_F(CliTest, ShowsWhetherADeadLetterWasSent) {
+  v1::DeadLetterForwarding& waiting = *server.dead_letters[0].mutable_forwarding();
+  waiting.mutable_next_try_time()->set_seconds(1769860860);
+  EXPECT_EQ(Run({"dead-letters", "list", "orders"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("TRIES  SENT     ERROR"));
+  EXPECT_THAT(out, HasSubstr("   11  waiting  ValueError"));
+  EXPECT_THAT(out, HasSubstr("    0  -        -"));
+  EXPECT_EQ(Run({"dead-letters", "get", "orders", "17"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("\nsent            not yet\ntries to send   0\nlast try        -\n"
+                             "next try        2026-01-31T12:01:00Z\n"));
+  waiting.set_tries(1);
+  waiting.set_error("HTTP status 503\x1b[31m");
+  EXPECT_EQ(Run({"dead-letters", "list", "orders"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("   11  1 try  ValueError"));
+  EXPECT_EQ(Run({"dead-letters", "get", "orders", "17"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("\nlast try        HTTP status 503\\x1b[31m\n"));
+  waiting.set_tries(2);
+  waiting.clear_next_try_time();
+  waiting.mutable_forward_time()->set_seconds(1769860800);
+  EXPECT_EQ(Run({"dead-letters", "list", "orders"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("   11  sent  ValueError"));
+  EXPECT_EQ(Run({"dead-letters", "get", "orders", "17"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("\nsent            2026-01-31T12:00:00Z\n"));
+  EXPECT_THAT(out, Not(HasSubstr("next try")));
 }
 
 TEST_F(CliTest, SaysThatAListIsEmpty) {

@@ -18,7 +18,10 @@ TEST(SetField, SetsEveryTypeOfField) {
         "starting_position=at_timestamp 2026-01-31T12:00:00Z", "report_batch_item_failures=false",
         "maximum_record_age=-1", "discard_scope=BATCH", "retry_backoff.initial=250ms",
         "retry_backoff.multiplier=1.5", "sequence_order=SEQUENCE_ORDER_POSITIONAL", "paused=true",
-        "frozen=true", "balance_by=handler_time"}) {
+        "frozen=true", "balance_by=handler_time", "on_failure.http.url=http://localhost/?a=b",
+        "on_failure.http.headers=X-Team=a=b", "on_failure.http.headers=A=Bearer ${secret:t}",
+        "on_failure.timeout=5s", "on_failure.maximum_data_bytes=1000",
+        "on_failure.stream_arn=arn:aws:kinesis:local:0:stream/s"}) {
     auto name = SetField(setting, config);
     ASSERT_TRUE(name.ok()) << name.status();
     EXPECT_EQ(*name, std::string(setting).substr(0, name->size()));
@@ -37,6 +40,10 @@ TEST(SetField, SetsEveryTypeOfField) {
   EXPECT_TRUE(config.paused());
   EXPECT_TRUE(config.frozen());
   EXPECT_EQ(config.balance_by(), v1::BALANCE_BY_HANDLER_TIME);
+  EXPECT_EQ(config.on_failure().http().url(), "http://localhost/?a=b");
+  EXPECT_EQ(config.on_failure().http().headers().at("X-Team"), "a=b");
+  EXPECT_EQ(config.on_failure().http().headers().at("A"), "Bearer ${secret:t}");
+  EXPECT_EQ(config.on_failure().timeout().seconds(), 5);
 
   // And all of it can be shown and set again.
   v1::StreamConfig copy;
@@ -66,6 +73,9 @@ TEST(SetField, NamesFieldValueAndWhatIsAllowed) {
   EXPECT_THAT(error("starting_position=now"),
               HasSubstr("starting_position: \"now\" is no position"));
   EXPECT_THAT(error("batch_size"), HasSubstr("must be FIELD=VALUE"));
+  EXPECT_THAT(error("on_failure.http.headers=Team"), HasSubstr("must be KEY=VALUE"));
+  EXPECT_THAT(error("on_failure.kafka.properties==v"), HasSubstr("must be KEY=VALUE"));
+  EXPECT_THAT(error("on_failure.http=http://h"), HasSubstr("a stream has no field"));
   EXPECT_THAT(error("=1"), HasSubstr("a stream has no field"));
   EXPECT_THAT(error("batchsize=1"), HasSubstr("did you mean batch_size?"));
   EXPECT_THAT(error("retry_backoff=1s"), HasSubstr("a stream has no field \"retry_backoff\""));
@@ -80,6 +90,16 @@ TEST(CheckField, KnowsEveryField) {
     EXPECT_EQ(value, "") << name;
   }
   EXPECT_FALSE(CheckField("name").ok());
+}
+
+TEST(CheckResettable, KnowsFieldsAndWhatIsMadeOfThem) {
+  for (const char* name : {"batch_size", "retry_backoff", "retry_backoff.initial", "on_failure",
+                           "on_failure.http", "on_failure.http.headers"}) {
+    EXPECT_TRUE(CheckResettable(name).ok()) << name;
+  }
+  for (const char* name : {"", "retry", "on_failure.", "on_failure.http.headers.A"}) {
+    EXPECT_FALSE(CheckResettable(name).ok()) << name;
+  }
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ struct Statement {
   const char* sql;
 };
 
-// What reports, leases and heartbeats send.
+// What reports, leases, heartbeats and the forwarding of dead letters send.
 const Statement kHot[] = {
     {"kLockStream", sql::kLockStream},
     {"kLockShards", sql::kLockShards},
@@ -47,6 +47,11 @@ const Statement kHot[] = {
     {"kInsertDeadLetters", sql::kInsertDeadLetters},
     {"kInsertRecords", sql::kInsertRecords},
     {"kInsertEvents", sql::kInsertEvents},
+    {"kInsertForwards", sql::kInsertForwards},
+    {"kClaimLetters", sql::kClaimLetters},
+    {"kSelectClaimed", sql::kSelectClaimed},
+    {"kSelectFirstRecords", sql::kSelectFirstRecords},
+    {"kSettleLetters", sql::kSettleLetters},
 };
 
 int Parameters(const std::string& sql) {

@@ -39,6 +39,8 @@ std::unique_ptr<StoreUnderTest> MakePooled() {
 
 INSTANTIATE_TEST_SUITE_P(Pooled, StoreContract, testing::Values(MakePooled),
                          [](const auto&) { return "Pooled"; });
+INSTANTIATE_TEST_SUITE_P(Pooled, OutboxContract, testing::Values(MakePooled),
+                         [](const auto&) { return "Pooled"; });
 
 TEST(Pooler, TheSchemaCanBeMadeThroughIt) {
   const TestDatabase database(TestDatabase::Schema::kNone);

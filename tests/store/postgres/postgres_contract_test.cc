@@ -8,6 +8,8 @@ std::unique_ptr<StoreUnderTest> MakePostgres() { return std::make_unique<Postgre
 
 INSTANTIATE_TEST_SUITE_P(Postgres, StoreContract, testing::Values(MakePostgres),
                          [](const auto&) { return "Postgres"; });
+INSTANTIATE_TEST_SUITE_P(Postgres, OutboxContract, testing::Values(MakePostgres),
+                         [](const auto&) { return "Postgres"; });
 
 }  // namespace
 }  // namespace lowmark

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "store/postgres/postgres_store.h"
-#include "tests/store/store_contract.h"
+#include "tests/store/outbox_contract.h"
 #include "tests/support/test_database.h"
 
 namespace lowmark {
@@ -27,12 +27,14 @@ class PostgresUnderTest : public StoreUnderTest {
   }
 
   Store& store() override { return store_; }
-  // The database's clock cannot be set: sessions are made older instead.
+  // The database's clock cannot be set: sessions and claims are made older instead.
   void Advance(absl::Duration duration) override {
     const std::string by = absl::StrCat("interval '", absl::ToInt64Milliseconds(duration), " ms'");
     database_.Query(absl::StrCat("UPDATE lowmark.workers SET expires_at = expires_at - ", by,
                                  ", wants_until = wants_until - ", by, ", opened_at = opened_at - ",
                                  by));
+    database_.Query(
+        absl::StrCat("UPDATE lowmark.dead_letter_forwards SET next_try = next_try - ", by));
   }
 
  private:
