@@ -40,8 +40,9 @@ class LambdaNodeTest : public testing::Test {
   static void SetUpTestSuite() {
     const std::string modules = NodeFolder() + "/node_modules";
     setenv("NODE_PATH", modules.c_str(), 1);
-    setenv("LAMBDA_TASK_ROOT", NODE_TESTS "/functions", 1);
-    ric_ = new std::string(modules + "/.bin/aws-lambda-ric ");
+    // It looks for modules in its working directory.
+    ric_ =
+        new std::string("cd " NODE_TESTS "/functions && exec " + modules + "/.bin/aws-lambda-ric ");
   }
 
   LambdaNodeTest() {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <optional>
 #include <set>
@@ -60,9 +61,13 @@ class LambdaTest : public testing::Test {
     EXPECT_EQ(runtime.Respond(runtime.Next().id(), body).status, 202);
     return result.get();
   }
-  static void AwaitStats(const std::function<bool()>& condition) {
+  // Looks now and then: who looks all the time keeps the others from the lock.
+  void AwaitStats(const std::function<bool()>& condition) {
     const absl::Time end = absl::Now() + absl::Seconds(30);
-    while (!condition() && absl::Now() < end) std::this_thread::yield();
+    while (!condition() && absl::Now() < end) {
+      MutexLock lock(mutex_);
+      never_.WaitFor(mutex_, absl::Milliseconds(5));
+    }
     EXPECT_TRUE(condition());
   }
   std::vector<std::string> warnings() {
@@ -74,6 +79,7 @@ class LambdaTest : public testing::Test {
   Batch batch_;
   std::string address_;
   Mutex mutex_;
+  CondVar never_;
   std::vector<std::string> warnings_ LOWMARK_GUARDED_BY(mutex_);
   std::shared_ptr<LambdaHandler> handler_;
 };
