@@ -50,7 +50,7 @@ def show(system):
 def start_worker(system, source, name, log):
     handler = [sys.executable, "-I", "-S", os.path.join(HERE, "feed_handler.py"), name, log,
                source.rules, SECONDS_A_RECORD]
-    return system.start_worker(STREAM, name, source.directory, handler)
+    return system.start_file_worker(STREAM, name, source.directory, handler)
 
 
 def run(system, step, count, files, workers, log):

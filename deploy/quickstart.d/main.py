@@ -11,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import build  # noqa: E402
 import feed  # noqa: E402
+import kinesis  # noqa: E402
 import terminal  # noqa: E402
 import walk  # noqa: E402
 from system import Failure, System  # noqa: E402
@@ -20,7 +21,7 @@ BUILD = os.path.join(ROOT, "build")
 KEPT = os.path.join(BUILD, "quickstart", "kept.json")
 
 
-def main(option="", built=None):
+def main(option="", built=None, part=""):
     if option == "--stop":
         return stop_kept()
     start = time.monotonic()
@@ -29,7 +30,10 @@ def main(option="", built=None):
     if keep and os.path.exists(KEPT):
         stop_kept()
     with System(programs, os.path.join(BUILD, "quickstart"), keep) as system:
-        code = max(walk.show(system), feed.show(system))
+        if "--kinesis" in (option, part):
+            code = kinesis.show(system)
+        else:
+            code = max(walk.show(system), feed.show(system))
         if code != 0:
             raise Failure("This is not as it should be.")
         if keep:

@@ -78,7 +78,7 @@ class System:
     def _start(self):
         step = terminal.Step("Starting servers")
         step.update("PostgreSQL and the coordinator")
-        dev = self._run("dev", [
+        dev = self.run("dev", [
             self.programs["lowmark"], "dev", "--data", os.path.join(self.directory, "dev"),
             "--listen", self.address, "--http-listen", self.http])
         self.wait(self._ready, "the coordinator to be ready", dev)
@@ -91,20 +91,26 @@ class System:
         except OSError:
             return False
 
-    def start_worker(self, stream, name, source, handler):
+    def start_file_worker(self, stream, name, source, handler):
         """A worker of `stream` that reads files and runs the command `handler`."""
+        return self.start_worker(
+            stream, name, ["--source", "file", "--source-path", source],
+            ["--handler", "exec", "--handler-command", shlex.join(handler)])
+
+    def start_worker(self, stream, name, source, handler, environment=None):
+        """A worker of `stream` with the flags of its source and of its handler."""
         http = f"127.0.0.1:{free_port()}"
         self.workers_http[name] = http
-        return self._run(f"worker-{name}", [
+        return self.run(f"worker-{name}", [
             self.programs["lowmark-worker"], "--coordinator", self.address, "--stream", stream,
-            "--source", "file", "--source-path", source, "--handler", "exec",
-            "--handler-command", shlex.join(handler), "--http-listen", http,
-            "--grace", "5s"])
+            *source, *handler, "--http-listen", http, "--grace", "5s"], environment)
 
-    def _run(self, name, command):
+    def run(self, name, command, environment=None):
+        """A process that ends with us, and writes to a log that `log` reads."""
         with open(self._log(name), "wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                       cwd=self.directory, env=self._environment,
+                                       cwd=self.directory,
+                                       env={**self._environment, **(environment or {})},
                                        start_new_session=True,
                                        preexec_fn=None if self._keep else die_with_parent)
         self._processes[process] = name
@@ -112,6 +118,10 @@ class System:
 
     def _log(self, name):
         return os.path.join(self.directory, name + ".log")
+
+    def log(self, name):
+        with open(self._log(name), encoding="utf-8", errors="replace") as file:
+            return file.read()
 
     def stop(self, *processes):
         """SIGTERM, and what does not end by it within its grace period is killed."""

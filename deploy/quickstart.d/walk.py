@@ -78,7 +78,7 @@ def start(system, source, ordinals, name, answer, policy):
     system.create_stream(stream, {"batch_size": RECORDS, "retry_backoff.initial": "100ms", **policy})
     handler = [sys.executable, "-I", os.path.join(HERE, "walk_handler.py"), answer, directory,
                system.programs["lowmark"], system.address]
-    return name, stream, directory, system.start_worker(stream, stream, source, handler)
+    return name, stream, directory, system.start_file_worker(stream, stream, source, handler)
 
 
 def at_end(system, stream, ordinals):
