@@ -222,8 +222,10 @@ absl::Status Stepper::operator()(const Resolved& event) {
     case Position::Kind::kAt:
     case Position::Kind::kAfter:
       if (IsSequence(event.position.sequence, policy_.sequence_order)) break;
-      return InvalidField("resolved.position", event.position.sequence,
-                          SequenceForm(policy_.sequence_order));
+      return InvalidField(event.position.kind == Position::Kind::kAt
+                              ? "resolved.position.at_sequence"
+                              : "resolved.position.after_sequence",
+                          event.position.sequence, SequenceForm(policy_.sequence_order));
     case Position::Kind::kAtTimestamp:
       break;
     default:
