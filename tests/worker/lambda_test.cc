@@ -227,7 +227,13 @@ TEST_F(LambdaTest, AFunctionThatDoesNotStartSpendsNothingAndIsSaidOnce) {
               ElementsAre("the function does not start: Runtime.ImportModuleError: no app"));
   EXPECT_EQ(handler_->stats().failed_starts, 3);
   // Until one asks for work.
-  EXPECT_EQ(Answered("{}"), HandlerResult::Success());
+  std::thread repaired([this] {
+    RuntimeClient other(address_);
+    other.Respond(other.Next().id(), "{}");
+  });
+  AwaitStats([&] { return handler_->stats().ready == 1; });
+  EXPECT_EQ(Process().get(), HandlerResult::Success());
+  repaired.join();
 }
 
 TEST_F(LambdaTest, ARuntimeThatLeftGetsNothing) {
