@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "service/dev/child_process.h"
+#include "service/process/child_process.h"
 
 namespace lowmark {
 
