@@ -50,6 +50,9 @@ Json Records(const std::vector<Record>& records) {
                     {"partitionKey", record.partition_key},
                     {"approximateArrivalTimestamp", TimeText(record.arrival_time)},
                     {"data", absl::Base64Escape(record.data)}});
+    for (const auto& [name, value] : record.headers) {
+      list.back()["headers"].push_back({{"name", name}, {"value", absl::Base64Escape(value)}});
+    }
   }
   return list;
 }

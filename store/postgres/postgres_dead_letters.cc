@@ -14,16 +14,6 @@
 namespace lowmark {
 namespace {
 
-// As they are written: name, value, name, value, ...
-std::vector<std::pair<std::string, std::string>> ReadHeaders(const char* array) {
-  const std::vector<std::string> fields = ParseTextArray(array);
-  std::vector<std::pair<std::string, std::string>> headers;
-  for (size_t i = 0; i + 1 < fields.size(); i += 2) {
-    headers.emplace_back(ParseBytes(fields[i]), ParseBytes(fields[i + 1]));
-  }
-  return headers;
-}
-
 using Mode = ConnectionPool::Mode;
 
 // A page of a stream's rows, or of those of one shard: `read` makes a T of each.
@@ -77,7 +67,7 @@ absl::StatusOr<DeadLetter> PostgresStore::GetDeadLetter(const std::string& strea
         for (const pqxx::row& row : transaction.exec_params(sql::kSelectRecords, *stream_id, id)) {
           letter.records.push_back({row[0].as<std::string>(), ParseBytes(row[2].c_str()),
                                     ToTime(row[1]), ParseBytes(row[3].c_str()),
-                                    ReadHeaders(row[4].c_str())});
+                                    ReadHeaders(row[4])});
         }
         return absl::OkStatus();
       });

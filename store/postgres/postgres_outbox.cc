@@ -61,7 +61,8 @@ std::vector<ClaimedLetter> ReadClaimed(pqxx::transaction_base& transaction,
   for (const pqxx::row& row :
        transaction.exec_params(sql::kSelectFirstRecords, stream_id, ids, most)) {
     letters[index[ToInt(row[0])]].letter.records.push_back(
-        {ToText(row[1]), ParseBytes(row[3].c_str()), ToTime(row[2]), ParseBytes(row[4].c_str())});
+        {ToText(row[1]), ParseBytes(row[3].c_str()), ToTime(row[2]), ParseBytes(row[4].c_str()),
+         ReadHeaders(row[5])});
   }
   return letters;
 }

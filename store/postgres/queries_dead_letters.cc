@@ -116,7 +116,7 @@ const char kSelectClaimed[] = "SELECT " DEAD_LETTER_COLUMNS R"sql(, f.claim,
 WHERE d.stream_id = $1 AND d.id = ANY ($2::bigint[]) ORDER BY d.id)sql";
 
 const char kSelectFirstRecords[] = R"sql(
-SELECT dead_letter, sequence, extract(epoch FROM arrival_time), partition_key, data FROM (
+SELECT dead_letter, sequence, extract(epoch FROM arrival_time), partition_key, data, headers FROM (
   SELECT r.*, sum(octet_length(r.data) + octet_length(r.partition_key))
     OVER (PARTITION BY r.dead_letter ORDER BY r.ordinal) AS bytes
   FROM lowmark.dead_letter_records r

@@ -120,6 +120,15 @@ DeadLetter ReadDeadLetter(const std::string& stream, const pqxx::row& row) {
   return letter;
 }
 
+std::vector<std::pair<std::string, std::string>> ReadHeaders(const pqxx::field& field) {
+  const std::vector<std::string> fields = ParseTextArray(field.c_str());
+  std::vector<std::pair<std::string, std::string>> headers;
+  for (size_t i = 0; i + 1 < fields.size(); i += 2) {
+    headers.emplace_back(ParseBytes(fields[i]), ParseBytes(fields[i + 1]));
+  }
+  return headers;
+}
+
 ShardEvent ReadEvent(const std::string& stream, const pqxx::row& row) {
   ShardEvent event;
   event.stream = stream;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <pqxx/pqxx>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -29,6 +31,8 @@ absl::StatusOr<Stream> ReadStream(const pqxx::row& row);
 // Rows of DEAD_LETTER_COLUMNS and of EVENT_COLUMNS.
 DeadLetter ReadDeadLetter(const std::string& stream, const pqxx::row& row);
 ShardEvent ReadEvent(const std::string& stream, const pqxx::row& row);
+// A record's headers as they are written: name, value, name, value, ...
+std::vector<std::pair<std::string, std::string>> ReadHeaders(const pqxx::field& field);
 
 // The last row of kLockShards and kLockFree, told by its lack of a shard: the
 // stream when all locks are held. Etag and policy are of kLockShards alone; the

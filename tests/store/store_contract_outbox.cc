@@ -180,10 +180,10 @@ TEST_P(OutboxContract, HoldsAsManyRecordsAsThePolicyAllows) {
   EXPECT_THAT(MustClaim(1, absl::ZeroDuration()).at(0).letter.records, IsEmpty());
   SetDestination(OnFailure::Http{"http://localhost/", {}}, bytes);
   const ClaimedLetter whole = MustClaim(1, absl::ZeroDuration()).at(0);
-  EXPECT_THAT(
-      whole.letter.records,
-      ElementsAre(Record{"1", AwkwardBytes(), absl::FromUnixMicros(1234567), AwkwardBytes()},
-                  Record{"1", "", absl::UnixEpoch(), ""}));
+  EXPECT_THAT(whole.letter.records,
+              ElementsAre(Record{"1", AwkwardBytes(), absl::FromUnixMicros(1234567), AwkwardBytes(),
+                                 AwkwardHeaders()},
+                          Record{"1", "", absl::UnixEpoch(), ""}));
 }
 
 TEST_P(OutboxContract, WhereTheDestinationIsTakenAwayLettersWait) {

@@ -128,13 +128,15 @@ TEST(Event, OfKafkaNamesTopicAndPartition) {
   batch.shard = "orders-eu-3";
   batch.origin.shape = Origin::Shape::kKafka;
   batch.origin.arn = "b-1:9092,b-2:9092";
+  batch.records[0].headers = {{"trace", "a\xFF"}, {"trace", ""}};
   const Json event = Json::parse(EventJson(batch));
   EXPECT_EQ(event["eventSource"], "SelfManagedKafka");
   EXPECT_EQ(event["bootstrapServers"], "b-1:9092,b-2:9092");
   EXPECT_EQ(event["lowmark"]["stream"], "orders");
   EXPECT_EQ(event["records"], Json::parse(R"({"orders-eu-3": [
     {"topic": "orders-eu", "partition": 3, "offset": 97, "timestamp": 1545084650987,
-     "timestampType": "CREATE_TIME", "key": "a2V5ICIxIg==", "value": "aGVsbG8=", "headers": []},
+     "timestampType": "CREATE_TIME", "key": "a2V5ICIxIg==", "value": "aGVsbG8=",
+     "headers": [{"trace": [97, 255]}, {"trace": []}]},
     {"topic": "orders-eu", "partition": 3, "offset": 118, "timestamp": 0,
      "timestampType": "CREATE_TIME", "value": "AP8K", "headers": []}]})"));
 }

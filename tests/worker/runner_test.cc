@@ -245,6 +245,7 @@ TEST_F(RunnerTest, CountsAnswersThatAreNotUnderstood) {
   policy.bisect_batch_on_failure = false;
   policy.maximum_retry_attempts = 2;
   StartCoordinator(policy);
+  coordinator_->AddShard("0");
   source_->Append("0", 1);
   std::atomic<int> calls{0};
   StartWorker([&calls](const Batch& batch) {

@@ -175,13 +175,14 @@ TEST(FailureDocument, LeavesOutTimesThatNobodyKnows) {
 
 TEST(FailureDocument, HoldsTheRecordsThatTheLetterHolds) {
   ClaimedLetter letter = Letter();
-  letter.letter.records = {{"1", "k", absl::FromUnixMillis(1500), "hello"},
+  letter.letter.records = {{"1", "k", absl::FromUnixMillis(1500), "hello", {{"h", "\xFF"}}},
                            {"2", "\xFF", absl::UnixEpoch(), std::string("\0\xFF", 2)}};
   const json own = Document(letter)["lowmark"];
   EXPECT_EQ(own["recordsOmitted"], 1);
   EXPECT_EQ(own["records"], json::parse(R"([
     {"sequenceNumber": "1", "partitionKey": "k", "data": "aGVsbG8=",
-     "approximateArrivalTimestamp": "1970-01-01T00:00:01.500Z"},
+     "approximateArrivalTimestamp": "1970-01-01T00:00:01.500Z",
+     "headers": [{"name": "h", "value": "/w=="}]},
     {"sequenceNumber": "2", "partitionKey": "\ufffd", "data": "AP8=",
      "approximateArrivalTimestamp": "1970-01-01T00:00:00.000Z"}])"));
 }
