@@ -70,6 +70,9 @@ struct WriteOutcome {
   }
   void operator()(const NotRun&) const { request.mutable_not_run(); }
   void operator()(const Started& event) const { List(event.sequences, request.mutable_started()); }
+  void operator()(const Resolved& event) const {
+    ToProto(event.position, request.mutable_resolved()->mutable_position());
+  }
   // No reports; they leave the outcome unset.
   void operator()(const Granted&) const {}
   void operator()(const Released&) const {}
