@@ -79,6 +79,8 @@ StreamDifference Compare(const DeclaredStream& declared, const v1::StreamConfig&
     if (value == wanted) continue;
     const bool named =
         std::find(declared.fields.begin(), declared.fields.end(), name) != declared.fields.end();
+    // A part of what the stream does not have, such as a destination's timeout.
+    if (!named && value.empty()) continue;
     (named ? difference.changed : difference.kept).push_back({name, value, wanted});
   }
   return difference;
