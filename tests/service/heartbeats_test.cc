@@ -37,8 +37,8 @@ class HeartbeatsTest : public testing::Test {
   MemoryStore memory_;
   FaultStore store_{memory_};
   Answers<View> answers_;
-  Executor executor_{1, 100};
   Heartbeats heartbeats_{store_, executor_, absl::Minutes(1)};
+  Executor executor_{1, 100};  // goes first, when it has run all
 };
 
 TEST_F(HeartbeatsTest, WhatArrivesTogetherIsWrittenTogether) {

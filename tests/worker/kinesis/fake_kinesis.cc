@@ -88,8 +88,10 @@ std::vector<FakeKinesis::Request> FakeKinesis::requests(const std::string& opera
 
 bool FakeKinesis::handlePost(CivetServer*, mg_connection* connection) {
   std::string body;
-  char chunk[65536];
-  for (int got = 0; (got = mg_read(connection, chunk, sizeof chunk)) > 0;) body.append(chunk, got);
+  std::string chunk(65536, '\0');  // the thread's stack is not much larger
+  for (int got = 0; (got = mg_read(connection, chunk.data(), chunk.size())) > 0;) {
+    body.append(chunk, 0, static_cast<size_t>(got));
+  }
   Request request;
   const mg_request_info* info = mg_get_request_info(connection);
   for (int i = 0; i < info->num_headers; ++i) {
