@@ -5,9 +5,11 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "service/audit_pruner.h"
 #include "service/core/error.h"
@@ -89,6 +91,26 @@ void NoteDestination(const std::string& stream, const absl::Status& status, Logg
   }
 }
 
+// Closes the store where the end has not come in time: a commit that waits for a
+// synchronous standby, which may be away, would hold it up for ever.
+class Closing {
+ public:
+  Closing(PostgresStore& store, absl::Duration patience, Logger& log)
+      : thread_([this, &store, patience, &log] {
+          if (ended_.WaitForNotificationWithTimeout(patience)) return;
+          log.Warning("stopping: cancelling what still waits for PostgreSQL", {});
+          store.Close();
+        }) {}
+  ~Closing() {
+    ended_.Notify();
+    thread_.join();
+  }
+
+ private:
+  absl::Notification ended_;
+  std::thread thread_;
+};
+
 ForwarderOptions ForwardingOf(const ServeOptions& options) {
   ForwarderOptions forwarding;
   forwarding.unavailable.maximum = options.on_failure_longest_pause;
@@ -127,6 +149,7 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
   // Calls are answered from the start, UNAVAILABLE until the database is there.
   Metrics metrics(*registry);
   PostgresStore store(options.postgres, /*closed=*/true);
+  std::optional<Closing> closing;
   Coordinator coordinator(store, metrics, options.coordinator);
   auto server = Server::Start(coordinator, options.server);
   if (!server.ok()) return server.status();
@@ -148,6 +171,7 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
       NoteHealth(status, **server, readiness, log);
     });
     shutdown.Wait();
+    closing.emplace(store, options.drain_delay + options.drain_timeout, log);
     log.Info("stopping: finishing calls in flight");
     health.reset();
     (*server)->SetServing(false);

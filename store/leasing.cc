@@ -100,4 +100,18 @@ ShardChange ExpireLease(const Shard& shard) {
   return change;
 }
 
+bool IsFromBefore(const Shard& shard, int64_t timeline) {
+  return TimelineOf(shard.epoch) < timeline;
+}
+
+ShardChange EndLeaseFromBefore(const Shard& shard, const std::string& worker, int64_t timeline) {
+  ShardChange change;
+  change.changed = shard.owner == worker && !shard.state.done() && IsFromBefore(shard, timeline);
+  if (!change.changed) return change;
+  change.shard = Vacate(shard);
+  change.events.push_back(MakeEvent("expired", shard, worker,
+                                    "the database has failed over since the lease was given"));
+  return change;
+}
+
 }  // namespace lowmark

@@ -40,7 +40,7 @@ struct WorkerOptions {
   // The pause before a failed call or read is tried again: doubled from the
   // first to the second, spread by a fifth.
   absl::Duration retry_initial = absl::Milliseconds(100);
-  absl::Duration retry_maximum = absl::Seconds(10);
+  absl::Duration retry_maximum = absl::Seconds(5);
   // While all shards together hold more than this, none reads ahead of the
   // batch it is at. Not a limit of memory: batches in processing always fit.
   int64_t read_ahead_bytes = int64_t{256} << 20;

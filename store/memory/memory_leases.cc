@@ -80,15 +80,19 @@ absl::StatusOr<LeaseGrant> MemoryStore::Answer(StreamData& data, const LeaseCall
   session.expires = now + ttl;
   session.wanted = call.max_leases;
   session.wants_until = now + call.wait;
-  std::vector<const Shard*> held;
-  for (const auto& [id, record] : data.shards) {
-    if (IsHeldBy(record.shard, call.worker)) held.push_back(&record.shard);
+  std::vector<StoredShard*> held;
+  for (auto& [id, record] : data.shards) {
+    if (IsHeldBy(record.shard, call.worker)) held.push_back(&record);
   }
   if (static_cast<int64_t>(held.size()) <= call.held) return grant;
-  for (const Shard* shard : held) {
-    grant.leases.push_back(StandingLease(*shard, grant.policy, now));
+  for (StoredShard* record : held) {
+    if (ShardChange end = EndLeaseFromBefore(record->shard, call.worker, timeline_); end.changed) {
+      Apply(data, *record, end);
+    } else {
+      grant.leases.push_back(StandingLease(record->shard, grant.policy, now));
+    }
   }
-  complete = true;
+  complete = !grant.leases.empty();
   return grant;
 }
 

@@ -21,6 +21,10 @@ constexpr int kConflictAttempts = 5;
 constexpr absl::Duration kConflictPause = absl::Milliseconds(5);
 constexpr absl::Duration kConflictPatience = absl::Seconds(5);
 
+// What is on its way is cancelled so often until it has ended: it may not have been at
+// the server yet.
+constexpr absl::Duration kCancelInterval = absl::Milliseconds(100);
+
 // What went wrong with one try.
 enum class Trouble {
   kNone,
@@ -146,6 +150,14 @@ Connection::Connection(const std::string& text) : connection_(text) {
 
 std::string Connection::TakeNotices() { return std::exchange(notices_->text, ""); }
 
+void Connection::Cancel() {
+  // Where the server cannot be reached, what was sent there ends by itself.
+  (void)Catch([&] {
+    connection_.cancel_query();
+    return absl::OkStatus();
+  });
+}
+
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const PostgresOptions& options,
                                                              ConnectionKind kind,
                                                              bool* settings_refused) {
@@ -167,13 +179,14 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const PostgresOptio
 struct ConnectionPool::Attempt : Diagnosis {};
 
 absl::Status ConnectionPool::Run(Mode mode, const Body& body, Failure* failure) {
-  if (closed_) {
-    if (failure != nullptr) *failure = Failure::kUnavailable;
-    return Unavailable("the coordinator waits for its database; retry with backoff");
-  }
   const SteadyTime give_up = SteadyDeadline(kConflictPatience);
   bool lost_before = false;
   for (int attempt = 1;; ++attempt) {
+    if (closed_) {
+      if (failure != nullptr) *failure = Failure::kUnavailable;
+      return Unavailable(
+          "the coordinator waits for its database, or is stopping; retry with backoff");
+    }
     Attempt tried = Try(mode, body);
     if (tried.trouble == Trouble::kLost && !lost_before) {
       lost_before = true;
@@ -186,6 +199,15 @@ absl::Status ConnectionPool::Run(Mode mode, const Body& body, Failure* failure) 
     }
     if (failure != nullptr) *failure = FailureOf(tried.trouble);
     return std::move(tried.status);
+  }
+}
+
+void ConnectionPool::Close() {
+  closed_ = true;
+  MutexLock lock(mutex_);
+  while (!in_use_.empty()) {
+    for (Connection* connection : in_use_) connection->Cancel();
+    returned_.WaitUntil(mutex_, SteadyDeadline(kCancelInterval));
   }
 }
 
@@ -237,6 +259,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ConnectionPool::Take() {
     if (!idle_.empty()) {
       auto connection = std::move(idle_.back());
       idle_.pop_back();
+      in_use_.insert(connection.get());
       return connection;
     }
     ++open_;
@@ -244,8 +267,10 @@ absl::StatusOr<std::unique_ptr<Connection>> ConnectionPool::Take() {
   bool refused = settings_refused_;
   auto connection = Connection::Open(options_, ConnectionKind::kPooled, &refused);
   if (refused) settings_refused_ = true;
-  if (!connection.ok()) {
-    MutexLock lock(mutex_);
+  MutexLock lock(mutex_);
+  if (connection.ok()) {
+    in_use_.insert(connection->get());
+  } else {
     --open_;
     returned_.NotifyOne();
   }
@@ -254,6 +279,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ConnectionPool::Take() {
 
 void ConnectionPool::Return(std::unique_ptr<Connection> connection) {
   MutexLock lock(mutex_);
+  in_use_.erase(connection.get());
   idle_.push_back(std::move(connection));
   returned_.NotifyOne();
 }
@@ -263,6 +289,7 @@ void ConnectionPool::Discard(std::unique_ptr<Connection> connection, bool lost) 
   doomed.push_back(std::move(connection));
   {
     MutexLock lock(mutex_);
+    in_use_.erase(doomed.front().get());
     if (lost) {
       for (auto& each : idle_) doomed.push_back(std::move(each));
       idle_.clear();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <pqxx/pqxx>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -37,6 +38,9 @@ class Connection {
 
   // What the server has said since this was last asked; empty where it said nothing.
   std::string TakeNotices();
+  // Ends what another thread is doing with the connection, as far as it is at the
+  // server, also a commit that waits for a standby.
+  void Cancel();
 
  private:
   class Notices;
@@ -86,6 +90,9 @@ class ConnectionPool {
   absl::Status Run(Mode mode, const Body& body, Failure* failure = nullptr);
 
   void Open() { closed_ = false; }
+  // For the end: calls are answered UNAVAILABLE from now on, those on their way too.
+  // Returns when there are none.
+  void Close();
 
  private:
   struct Attempt;
@@ -105,7 +112,8 @@ class ConnectionPool {
   Mutex mutex_;
   CondVar returned_;
   std::vector<std::unique_ptr<Connection>> idle_ LOWMARK_GUARDED_BY(mutex_);
-  int open_ LOWMARK_GUARDED_BY(mutex_) = 0;  // idle or in use
+  std::unordered_set<Connection*> in_use_ LOWMARK_GUARDED_BY(mutex_);
+  int open_ LOWMARK_GUARDED_BY(mutex_) = 0;  // idle, in use, or being opened
 };
 
 }  // namespace lowmark

@@ -110,6 +110,12 @@ absl::Status CheckSettings(const pqxx::row& row, const PostgresOptions& options)
                                " is off: a crash would lose acknowledged reports and leases. "
                                "Turn it on, or pass --unsafe to accept that"));
   }
+  if (row[2].as<std::string>() == "local" && !row[6].as<std::string>().empty()) {
+    return Refuse(
+        "PostgreSQL's synchronous_commit is local though synchronous_standby_names is set: a "
+        "failover would lose acknowledged reports and leases. Set it to on or remote_apply, or "
+        "pass --unsafe to accept that");
+  }
   return absl::OkStatus();
 }
 

@@ -33,7 +33,8 @@ struct PostgresOptions {
   absl::Duration lock_timeout = absl::Seconds(1);
   absl::Duration idle_in_transaction_timeout = absl::Seconds(2);
   // Accept a server that may lose or damage what it acknowledged (fsync,
-  // full_page_writes or synchronous_commit off). For experiments alone: an epoch
+  // full_page_writes or synchronous_commit off, or local though there is a synchronous
+  // standby). For experiments alone: an epoch
   // that is lost and given again lets two workers write.
   bool unsafe = false;
 

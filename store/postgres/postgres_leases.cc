@@ -178,14 +178,36 @@ absl::Status PostgresStore::RepeatLeases(Round& round) {
     if (!status.ok()) return status;
     LeaseGrant& grant = round.grant(i);
     grant.leases.clear();
+    std::vector<Shard> from_before;
     for (const pqxx::row& row : rows) {
-      grant.leases.push_back(
-          StandingLease(ReadShard(round.asked.stream, row), round.known->policy, round.probe.now));
+      Shard shard = ReadShard(round.asked.stream, row);
+      if (IsFromBefore(shard, ToInt(row["timeline"]))) {
+        from_before.push_back(std::move(shard));
+      } else {
+        grant.leases.push_back(StandingLease(shard, round.known->policy, round.probe.now));
+      }
     }
+    if (auto s = EndLeasesFromBefore(round, worker, from_before); !s.ok()) return s;
+    if (grant.leases.empty()) continue;
     std::sort(grant.leases.begin(), grant.leases.end(),
               [](const auto& a, const auto& b) { return a.shard.shard < b.shard.shard; });
     round.open.erase(worker);
   }
+  return absl::OkStatus();
+}
+
+absl::Status PostgresStore::EndLeasesFromBefore(Round& round, const std::string& worker,
+                                                const std::vector<Shard>& shards) {
+  std::vector<ShardUpdate> updates;
+  for (const Shard& shard : shards) {
+    updates.push_back({shard.shard, [&](const ShardView& view) -> absl::StatusOr<ShardChange> {
+                         return EndLeaseFromBefore(view.shard, worker, view.timeline);
+                       }});
+  }
+  for (const absl::Status& status : UpdateShards(round.asked.stream, updates)) {
+    if (!status.ok()) return status;
+  }
+  round.probe.any_free = round.probe.any_free || !shards.empty();
   return absl::OkStatus();
 }
 

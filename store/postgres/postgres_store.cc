@@ -44,6 +44,8 @@ PostgresStore::~PostgresStore() = default;
 
 void PostgresStore::Open() { pool_->Open(); }
 
+void PostgresStore::Close() { pool_->Close(); }
+
 absl::Status PostgresStore::Check() {
   return pool_->Run(Mode::kStatement, [](pqxx::transaction_base& transaction) {
     const pqxx::row row = transaction.exec1(sql::kCheckWritable);

@@ -44,6 +44,9 @@ class PostgresStore : public Store {
   PostgresStore& operator=(const PostgresStore&) = delete;
 
   void Open();
+  // For the end: every call is answered UNAVAILABLE from now on, also those that wait
+  // for PostgreSQL. Returns when none is on its way.
+  void Close();
 
   absl::StatusOr<Stream> CreateStream(const std::string& name, const Policy& policy) override;
   absl::StatusOr<Stream> GetStream(const std::string& name) override;
@@ -121,6 +124,8 @@ class PostgresStore : public Store {
   absl::Status OpenSessions(Round& round);
   absl::Status ProbeStream(Round& round);
   absl::Status RepeatLeases(Round& round);
+  absl::Status EndLeasesFromBefore(Round& round, const std::string& worker,
+                                   const std::vector<Shard>& shards);
   absl::Status EndSessions(Round& round);
   absl::Status FreeShards(Round& round);
   absl::Status LeaseFree(Round& round);

@@ -278,7 +278,7 @@ FROM (SELECT count(*) AS free FROM lowmark.shards
 LEFT JOIN lowmark.workers w ON w.stream_id = $1 AND NOT w.gone
 ORDER BY w.session)sql";
 
-const char kSelectLeases[] = "SELECT " SHARD_COLUMNS("") R"sql(
+const char kSelectLeases[] = "SELECT " SHARD_COLUMNS("") ", " TIMELINE R"sql( AS timeline
 FROM lowmark.shards
 WHERE stream_id = $1 AND owner = $2 AND owner <> '' AND NOT done
 ORDER BY leased_at DESC, shard LIMIT $3)sql";

@@ -10,7 +10,8 @@ const char kCheckWritable[] =
 const char kReadSettings[] = R"sql(
 SELECT current_setting('fsync'), current_setting('full_page_writes'),
   current_setting('synchronous_commit'), current_setting('server_encoding'),
-  current_setting('server_version_num')::integer, current_setting('transaction_read_only'))sql";
+  current_setting('server_version_num')::integer, current_setting('transaction_read_only'),
+  current_setting('synchronous_standby_names'))sql";
 
 const char kHasMigrations[] = "SELECT to_regclass('lowmark.schema_migrations') IS NOT NULL";
 

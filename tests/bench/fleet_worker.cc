@@ -13,7 +13,7 @@ namespace {
 
 // As the worker library has them.
 constexpr absl::Duration kRetryInitial = absl::Milliseconds(100);
-constexpr absl::Duration kRetryMaximum = absl::Seconds(10);
+constexpr absl::Duration kRetryMaximum = absl::Seconds(5);
 constexpr absl::Duration kFirstWait = absl::Seconds(1);
 constexpr absl::Duration kShortPause = absl::Milliseconds(200);
 constexpr absl::Duration kCallTimeout = absl::Seconds(10);

@@ -38,7 +38,8 @@ constexpr int64_t kPromoted = int64_t{2} << 40;
 class FailoverTest : public testing::Test {
  protected:
   explicit FailoverTest(absl::Duration session_ttl)
-      : world_({.coordinators = 2, .session_ttl = session_ttl}) {
+      : world_(
+            {.coordinators = 2, .session_ttl = session_ttl, .serve = {"--drain-timeout", "2s"}}) {
     world_.OpenShards(kShards);
     world_.StartPostgres();
     world_.AddStandby();
@@ -162,6 +163,25 @@ TEST_F(SynchronousFailoverTest, NothingAcknowledgedIsLostAndNothingDeliveredAgai
       std::cout << worker << " " << labels << " " << count << "\n";
     }
   }
+}
+
+// A commit that waits for the standby has no time limit of its own.
+TEST_F(SynchronousFailoverTest, ACoordinatorEndsThoughItsCommitsWaitForTheStandby) {
+  StartAll();
+  ASSERT_TRUE(world_.standby().Stop().ok());
+  EXPECT_TRUE(world_.Await([&] {
+    return world_.postgres()
+               .Query("lowmark",
+                      "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+               .value_or("") == "t";
+  }));
+  EXPECT_TRUE(world_.Stop(*world_.coordinator(0))) << world_.Log("coordinator-0");
+  EXPECT_THAT(world_.Log("coordinator-0"), HasSubstr("cancelling what still waits"));
+
+  ASSERT_TRUE(world_.standby().Start().ok());
+  world_.StartCoordinator(0);
+  Finish();
+  EXPECT_THAT(world_.CheckLedger(), IsEmpty());
 }
 
 class AsynchronousFailoverTest : public FailoverTest {

@@ -14,6 +14,7 @@ class MemoryUnderTest : public StoreUnderTest {
  public:
   Store& store() override { return store_; }
   void Advance(absl::Duration duration) override { now_ += duration; }
+  void FailOver() override { store_.SetTimeline(1); }
 
  private:
   absl::Time now_ = absl::FromUnixSeconds(1700000000);

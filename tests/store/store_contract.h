@@ -33,6 +33,8 @@ class StoreUnderTest {
   virtual Store& store() = 0;
   // Lets the time pass, as far as sessions are concerned.
   virtual void Advance(absl::Duration duration) = 0;
+  // The leases that there are become those of an earlier timeline of the database.
+  virtual void FailOver() = 0;
 };
 
 using MakeStore = std::unique_ptr<StoreUnderTest> (*)();
@@ -58,6 +60,7 @@ class StoreContract : public testing::TestWithParam<MakeStore> {
 
   Store& store() { return under_test_->store(); }
   void Advance(absl::Duration duration) { under_test_->Advance(duration); }
+  void FailOver() { under_test_->FailOver(); }
 
   // A policy whose retries need no patience.
   static Policy TestPolicy();

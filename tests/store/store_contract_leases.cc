@@ -167,6 +167,24 @@ TEST_P(StoreContract, RepeatsLeasesThatTheWorkerDoesNotKnow) {
   EXPECT_THAT(Ids(MustLease("w", 2, /*held=*/2)), ElementsAre("c"));
 }
 
+// Under its epoch things may have been done that the failover lost: what others report
+// under it, late, must not pass for what is done now.
+TEST_P(StoreContract, RepeatsNoLeaseFromBeforeAFailover) {
+  AddShards({"a", "b"});
+  const LeaseGrant before = MustLease("w", 2);
+  FailOver();
+  const LeaseGrant after = MustLease("w", 2, /*held=*/0);
+  ASSERT_THAT(Ids(after), ElementsAre("a", "b"));
+  for (const LeaseGrant::Lease& lease : after.leases) {
+    EXPECT_GE(lease.shard.epoch, int64_t{1} << 40);
+    EXPECT_TRUE(lease.lost) << "its delivery is outstanding";
+  }
+  EXPECT_THAT(Kinds(store(), "a"), ElementsAre("leased", "expired", "lost", "leased"));
+  EXPECT_EQ(Loads()["w"].held, 2);
+  EXPECT_EQ(Reason(Update(Report("a", "w", 1, before.leases[0].delivery.delivery, NotRun()))),
+            kLeaseFenced);
+}
+
 TEST_P(StoreContract, AReleasedShardIsLeasedAgainWithoutALoss) {
   AddShards({"a"});
   const LeaseGrant first = MustLease("v", 1);

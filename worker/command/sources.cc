@@ -18,11 +18,12 @@ void DeclareSource(Options& options, SourceFlags& flags) {
       ->group("Source");
   options
       .Add(app, "source-key-field", flags.file.key_field,
-           "Member of each line that is its partition key")
+           "For file: member of each line that is its partition key")
       ->group("Source");
   options
       .Add(app, "source-time-field", flags.file.time_field,
-           "Member of each line that is its arrival time, RFC 3339 or seconds since 1970")
+           "For file: member of each line that is its arrival time, RFC 3339 or seconds "
+           "since 1970")
       ->group("Source");
   options
       .Add(app, "source-shape", flags.shape,

@@ -36,6 +36,12 @@ class PostgresUnderTest : public StoreUnderTest {
     database_.Query(
         absl::StrCat("UPDATE lowmark.dead_letter_forwards SET next_try = next_try - ", by));
   }
+  // The timeline cannot be raised: epochs are lowered instead, past the guard.
+  void FailOver() override {
+    database_.Query(
+        "BEGIN; SET LOCAL session_replication_role = replica; "
+        "UPDATE lowmark.shards SET epoch = epoch - (1::bigint << 40) + 1 WHERE epoch > 0; COMMIT");
+  }
 
  private:
   TestDatabase database_;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <set>
 
+#include "store/postgres/migrate.h"
 #include "tests/store/postgres/store_fixture.h"
 #include "tests/support/one_call.h"
 
@@ -75,6 +76,19 @@ TEST_F(StandbyTest, WhatTheStandbyDoesNotHaveIsNotAcknowledged) {
   ASSERT_TRUE(standby_->Start().ok());
   for (const auto& call : calls) EXPECT_EQ(call(), absl::OkStatus());
   EXPECT_EQ(Get("0").state.position, Position::After("10"));
+}
+
+TEST_F(StandbyTest, CommitsThatDoNotWaitForItAreRefused) {
+  database_.Query(
+      absl::StrCat("ALTER DATABASE ", database_.name(), " SET synchronous_commit = local"));
+  EXPECT_TRUE(CheckDatabase(database_.options()).ok()) << "there is no synchronous standby";
+  MakeSynchronous(TestCluster());
+  PostgresOptions options = database_.options();
+  const absl::Status status = CheckDatabase(options);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), testing::HasSubstr("synchronous_standby_names"));
+  options.unsafe = true;
+  EXPECT_TRUE(CheckDatabase(options).ok());
 }
 
 }  // namespace
