@@ -180,7 +180,8 @@ TEST_F(SynchronousFailoverTest, ACoordinatorEndsThoughItsCommitsWaitForTheStandb
 
   ASSERT_TRUE(world_.standby().Start().ok());
   world_.StartCoordinator(0);
-  Finish();
+  world_.CloseShards();
+  ASSERT_TRUE(world_.AwaitDone()) << world_.Log("worker-0") << world_.Log("coordinator-1");
   EXPECT_THAT(world_.CheckLedger(), IsEmpty());
 }
 
