@@ -11,6 +11,7 @@
 #include "service/process/process_metrics.h"
 #include "service/process/shutdown.h"
 #include "service/rpc/quiet.h"
+#include "service/security/connection_flags.h"
 #include "worker/command/handlers.h"
 #include "worker/command/sources.h"
 #include "worker/internal/runner.h"
@@ -39,6 +40,7 @@ void Declare(Options& options, Flags& flags) {
   options.Add(app, "coordinator", worker.coordinator, "Coordinator's address, host:port")
       ->group("Work");
   options.Require(app, "coordinator");
+  AddConnectionFlags(options, app, worker.security, "Connection");
   options.Add(app, "stream", worker.stream, "Stream to process")->group("Work");
   options.Require(app, "stream");
   options.Add(app, "max-leases", worker.max_leases, "Shards held at most")
@@ -108,7 +110,11 @@ absl::Status Serve(const Flags& flags, Shutdown& shutdown) {
   auto source = MakeSource(flags.source, log);
   if (!source.ok()) return source.status();
 
-  Runner runner(worker, *std::move(source), std::move(made->handler), log_options);
+  auto secrets = ClientSecrets::Load(worker.security, worker.coordinator);
+  if (!secrets.ok()) return secrets.status();
+
+  Runner runner(worker, *std::move(source), std::move(made->handler), log_options,
+                *std::move(secrets));
   EndpointOptions http;
   http.listen = flags.http_listen;
   http.metrics = {runner.metrics().registry(), std::make_shared<ProcessMetrics>()};
