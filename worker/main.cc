@@ -105,13 +105,12 @@ absl::Status Serve(const Flags& flags, Shutdown& shutdown) {
   log_options.level = *level;
   Logger log(log_options);
 
+  auto secrets = ClientSecrets::Load(worker.security, worker.coordinator);
+  if (!secrets.ok()) return secrets.status();
   auto made = MakeHandler(flags.handler, worker.stream, log, &worker.threads);
   if (!made.ok()) return made.status();
   auto source = MakeSource(flags.source, log);
   if (!source.ok()) return source.status();
-
-  auto secrets = ClientSecrets::Load(worker.security, worker.coordinator);
-  if (!secrets.ok()) return secrets.status();
 
   Runner runner(worker, *std::move(source), std::move(made->handler), log_options,
                 *std::move(secrets));

@@ -19,8 +19,12 @@ class AdminClient {
  public:
   using Stub = v1::AdminService::Stub;
 
-  // `address` is host:port or unix:PATH. Connects with the first call. INVALID_ARGUMENT
-  // naming the flag where `security` is wrong, or a file that it names of no use.
+  // `address` is host:port or unix:PATH. Connects with the first call, plain and without
+  // a token.
+  AdminClient(const std::string& address, absl::Duration timeout)
+      : AdminClient(address, timeout, std::make_shared<const ClientSecrets>()) {}
+  // The same as `security` says. INVALID_ARGUMENT naming the flag where that is wrong,
+  // or a file that it names of no use.
   static absl::StatusOr<std::unique_ptr<AdminClient>> Create(const std::string& address,
                                                              absl::Duration timeout,
                                                              const ConnectionSecurity& security);

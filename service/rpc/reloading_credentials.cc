@@ -19,7 +19,7 @@ class Credentials final : public grpc::ServerCredentials {
                          ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
                          : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
     credentials_ = grpc_ssl_server_credentials_create_with_options(
-        grpc_ssl_server_credentials_create_options_using_config_fetcher(ask, &Fetch, this));
+        grpc_ssl_server_credentials_create_options_using_config_fetcher(ask, &FetchFrom, this));
   }
   ~Credentials() override { grpc_server_credentials_release(credentials_); }
 
@@ -31,7 +31,7 @@ class Credentials final : public grpc::ServerCredentials {
     return grpc_server_add_http2_port(server, address.c_str(), credentials_);
   }
 
-  static grpc_ssl_certificate_config_reload_status Fetch(
+  static grpc_ssl_certificate_config_reload_status FetchFrom(
       void* self, grpc_ssl_server_certificate_config** config) {
     return static_cast<Credentials*>(self)->Fetch(config);
   }

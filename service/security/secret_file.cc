@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
 
@@ -32,7 +33,9 @@ bool ReadAll(int fd, std::string& text) {
 }  // namespace
 
 absl::Status WrongFile(const SecretFile& file, absl::string_view what) {
-  return InvalidField(file.field, file.path, what);
+  // InvalidField would cut a long path.
+  return MakeError(absl::StatusCode::kInvalidArgument, kInvalidArgument,
+                   absl::StrCat(file.field, " is \"", absl::CHexEscape(file.path), "\": ", what));
 }
 
 void SecretsNews::Add(const std::string& what, const absl::StatusOr<bool>& changed) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "tests/e2e/world.h"
 #include "tests/support/test_certificates.h"
@@ -117,31 +118,40 @@ class SecurityTest : public testing::Test {
 TEST_F(SecurityTest, EverythingIsReplacedUnderLoadAndNoCallFails) {
   Start();
   ASSERT_TRUE(world_->AwaitProgress(kRecordsBetween)) << world_->Log("worker-0");
-  int coordinator = 0;
-  int worker = 0;
-  const auto replace = [&](const std::string& server, const std::string& client,
-                           const std::string& cas) {
-    secrets_.Mount(server, cas);
-    EXPECT_TRUE(AwaitReplaced("coordinator-0", "certificates", ++coordinator));
-    secrets_.MountClient(client, cas);
-    EXPECT_TRUE(AwaitReplaced("worker-0", "certificates", ++worker)) << world_->Log("worker-0");
+  int of_coordinator = 0;
+  int of_worker = 0;
+  const auto progress = [&] {
     EXPECT_TRUE(world_->AwaitProgress(kRecordsBetween)) << world_->Log("worker-0");
   };
-  replace("server", "client", "both-cas");
-  replace("next-server", "client", "both-cas");
-  replace("next-server", "next-client", "both-cas");
-  replace("next-server", "next-client", "next-ca");
+  const auto coordinator = [&](const std::string& certificate, const std::string& cas) {
+    secrets_.Mount(certificate, cas);
+    EXPECT_TRUE(AwaitReplaced("coordinator-0", "certificates", ++of_coordinator));
+    progress();
+  };
+  const auto client = [&](const std::string& certificate, const std::string& cas) {
+    secrets_.MountClient(certificate, cas);
+    EXPECT_TRUE(AwaitReplaced("worker-0", "certificates", ++of_worker)) << world_->Log("worker-0");
+    progress();
+  };
+  // Both sides trust both CAs, get a certificate of the next, and trust that alone.
+  coordinator("server", "both-cas");
+  client("client", "both-cas");
+  coordinator("next-server", "both-cas");
+  client("next-client", "both-cas");
+  client("next-client", "next-ca");
+  coordinator("next-server", "next-ca");
 
   int tokens = 0;
-  for (const auto& [said, admin] :
-       {std::pair<std::string, std::string>("worker-0123456789\nworker-9876543210\n",
-                                            "admin-0123456789\nadmin-9876543210\n"),
-        {"worker-9876543210\nworker-0123456789\n", "admin-9876543210\nadmin-0123456789\n"},
-        {"worker-9876543210\n", "admin-9876543210\n"}}) {
-    secrets_.WriteTokens(said, admin);
+  const std::vector<std::string> steps = {"0123456789+9876543210", "9876543210+0123456789",
+                                          "9876543210"};
+  for (const std::string& step : steps) {
+    const auto said = [&](const std::string& who) {
+      return absl::StrCat(who, absl::StrReplaceAll(step, {{"+", "\n" + who}}), "\n");
+    };
+    secrets_.WriteTokens(said("worker-"), said("admin-"));
     EXPECT_TRUE(AwaitReplaced("coordinator-0", "tokens", ++tokens));
     world_->Cli({"shards", "list", "t"});
-    EXPECT_TRUE(world_->AwaitProgress(kRecordsBetween)) << world_->Log("worker-0");
+    progress();
     // The first has the same first token.
     if (tokens > 1) {
       EXPECT_TRUE(AwaitReplaced("worker-0", "token", 1));
