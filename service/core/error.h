@@ -24,8 +24,6 @@ inline constexpr char kStaleDelivery[] = "STALE_DELIVERY";              // ABORT
 inline constexpr char kSessionExpired[] = "SESSION_EXPIRED";            // ABORTED
 inline constexpr char kEtagMismatch[] = "ETAG_MISMATCH";                // ABORTED
 inline constexpr char kShardDone[] = "SHARD_DONE";                      // FAILED_PRECONDITION
-inline constexpr char kUnauthenticated[] = "UNAUTHENTICATED";           // UNAUTHENTICATED
-inline constexpr char kPermissionDenied[] = "PERMISSION_DENIED";        // PERMISSION_DENIED
 inline constexpr char kUnavailable[] = "UNAVAILABLE";                   // UNAVAILABLE
 inline constexpr char kInternal[] = "INTERNAL";                         // INTERNAL
 

@@ -14,6 +14,10 @@
 
 namespace lowmark {
 
+// The reasons of its errors, beside those in service/core/error.h.
+inline constexpr char kUnauthenticated[] = "UNAUTHENTICATED";
+inline constexpr char kPermissionDenied[] = "PERMISSION_DENIED";
+
 enum class Scope { kWorker, kAdmin };
 
 class Access {

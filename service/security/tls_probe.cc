@@ -104,9 +104,24 @@ struct Handshake {
   bool asked = false;        // for the client's certificate
   bool plain = false;        // the other side speaks no TLS
   int alert = 0;             // that the other side sent; 0 for none
-  long verdict = X509_V_OK;  // of the server's certificate  NOLINT(google-runtime-int)
-  Certificate certificate;   // the server's; null where it sent none
+  long verdict = X509_V_OK;  // of the server's certificates  NOLINT(google-runtime-int)
+  Certificate certificate;   // the one that it is about; null where the server sent none
 };
+
+// Ends the handshake at the first error. The connection would not tell of what it was
+// about then.
+int NoteVerdict(int good, X509_STORE_CTX* store) {
+  if (good == 1) return 1;
+  const auto* connection =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  auto* handshake = static_cast<Handshake*>(SSL_get_app_data(connection));
+  X509* certificate = X509_STORE_CTX_get_current_cert(store);
+  if (certificate == nullptr) certificate = X509_STORE_CTX_get0_cert(store);
+  X509_up_ref(certificate);
+  handshake->certificate.reset(certificate);
+  handshake->verdict = X509_STORE_CTX_get_error(store);
+  return 0;
+}
 
 int NoteAsked(SSL*, void* asked) {
   *static_cast<bool*>(asked) = true;
@@ -116,7 +131,7 @@ int NoteAsked(SSL*, void* asked) {
 void SetTls(SSL_CTX& context, const TlsTexts& tls) {
   X509_STORE* store = SSL_CTX_get_cert_store(&context);
   for (const Certificate& ca : ParseCertificates(tls.ca)) X509_STORE_add_cert(store, ca.get());
-  SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, NoteVerdict);
   if (tls.certificate.empty()) return;
   const std::vector<Certificate> chain = ParseCertificates(tls.certificate);
   SSL_CTX_use_certificate(&context, chain.front().get());
@@ -154,11 +169,13 @@ Handshake Shake(const Socket& socket, const TlsTexts* tls, const std::string& na
   const unsigned char protocols[] = {2, 'h', '2'};
   SSL_CTX_set_alpn_protos(context.get(), protocols, sizeof(protocols));
   const std::unique_ptr<SSL, FreeOpenSsl> connection(SSL_new(context.get()));
+  SSL_set_app_data(connection.get(), &handshake);
   SSL_set_fd(connection.get(), socket.fd());
   if (tls != nullptr) SetName(*connection, name);
   const bool done = SSL_connect(connection.get()) == 1;
-  handshake.verdict = SSL_get_verify_result(connection.get());
-  handshake.certificate.reset(SSL_get1_peer_certificate(connection.get()));
+  if (handshake.certificate == nullptr) {
+    handshake.certificate.reset(SSL_get1_peer_certificate(connection.get()));
+  }
   if (done && tls != nullptr) {
     char byte = 0;
     const int read = SSL_read(connection.get(), &byte, 1);
