@@ -43,8 +43,10 @@ class Credentials final : public grpc::ServerCredentials {
     MutexLock lock(mutex_);
     if (current == given_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair = {current->key.c_str(), current->certificate.c_str()};
-    *config = grpc_ssl_server_certificate_config_create(
-        current->ca.empty() ? nullptr : current->ca.c_str(), &pair, 1);
+    // Debian's gRPC ends the process without any CA, also where no client is asked for a
+    // certificate; there it does not matter which.
+    const std::string& ca = current->ca.empty() ? current->certificate : current->ca;
+    *config = grpc_ssl_server_certificate_config_create(ca.c_str(), &pair, 1);
     given_ = std::move(current);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
