@@ -102,6 +102,7 @@ class Coordinator {
   Coordinator& operator=(const Coordinator&) = delete;
 
   const CoordinatorOptions& options() const { return options_; }
+  Metrics& metrics() { return metrics_; }
 
   // --- For workers ---------------------------------------------------------
 

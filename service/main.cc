@@ -38,6 +38,24 @@ void AddLogOptions(Options& options, CLI::App& command, LogSettings& log) {
       ->group("Logging");
 }
 
+void AddSecurityOptions(Options& options, CLI::App& command, ServerSecurity& security) {
+  const auto add_file = [&](const char* name, std::string& value, const char* description) {
+    options.Add(command, name, value, description)->type_name("FILE")->group("Security");
+  };
+  add_file("tls-cert", security.tls_cert,
+           "Certificate of the gRPC port, PEM, with what lies between it and its CA");
+  add_file("tls-key", security.tls_key, "Key of that certificate");
+  add_file("tls-client-ca", security.tls_client_ca,
+           "Ask clients for a certificate of one of these CAs");
+  add_file("admin-tokens", security.admin_tokens,
+           "Tokens that may call everything, one a line; calls without a token are refused");
+  add_file("worker-tokens", security.worker_tokens, "Tokens that may only do what workers do");
+  options
+      .Add(command, "allow-insecure-tokens", security.allow_insecure_tokens,
+           "Take tokens without TLS on any address, where something else encrypts")
+      ->group("Security");
+}
+
 void AddServeOptions(Options& options, CLI::App& command, ServeOptions& serve) {
   options
       .Add(command, "migrate", serve.migrate,
@@ -145,6 +163,7 @@ int Main(int argc, char** argv) {
       "lowmark-coordinator serve --database dbname=lowmark --listen 0.0.0.0:7070");
   AddDatabaseOptions(options, serve, settings.postgres);
   AddServeOptions(options, serve, settings);
+  AddSecurityOptions(options, serve, settings.server.security);
   AddLogOptions(options, serve, logging);
   options.AddConfig(serve);
   CLI::App& migrate =

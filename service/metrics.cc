@@ -151,6 +151,13 @@ Metrics::Metrics(Registry& registry)
                                 "destination.")),
       waiting_age_(AddGauge(registry, "lowmark_dead_letters_waiting_age_seconds",
                             "Age of the oldest dead letter that waits to be sent.")),
+      refused_calls_(AddCounter(registry, "lowmark_calls_refused_total",
+                                "Calls whose caller may not make them, by reason.")),
+      refused_secrets_(AddCounter(registry, "lowmark_secrets_refused_total",
+                                  "Changed files of certificates or tokens that are of no use.")
+                           .Add({})),
+      certificate_expiry_(AddGauge(registry, "lowmark_certificate_expiry_timestamp_seconds",
+                                   "When the TLS certificate of the gRPC port expires.")),
       group_size_(AddHistogram(registry, "lowmark_commit_group_size",
                                "Shard updates committed together.",
                                {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),
@@ -201,6 +208,16 @@ void Metrics::CountRefused(const std::string& stream, const absl::Status& status
   StreamMetrics& metrics = For(stream);
   auto found = metrics.refused.find(Reason(status));
   if (found != metrics.refused.end()) found->second->Increment();
+}
+
+void Metrics::CountRefusedCall(const absl::Status& status) {
+  refused_calls_.Add({{"reason", Reason(status)}}).Increment();
+}
+
+void Metrics::CountRefusedSecrets() { refused_secrets_.Increment(); }
+
+void Metrics::SetCertificateExpiry(absl::Time time) {
+  certificate_expiry_.Add({}).Set(static_cast<double>(absl::ToUnixSeconds(time)));
 }
 
 void Metrics::CountLease(const std::string& stream, bool lost, int64_t discarded) {

@@ -38,6 +38,12 @@ class Metrics {
   void CountRepeated(const std::string& stream);
   // A report that was refused; only ABORTED ones are counted.
   void CountRefused(const std::string& stream, const absl::Status& status);
+  // A call that its caller may not make: UNAUTHENTICATED or PERMISSION_DENIED.
+  void CountRefusedCall(const absl::Status& status);
+  // Files of certificates or tokens that changed, and are of no use.
+  void CountRefusedSecrets();
+  // When the server's certificate expires.
+  void SetCertificateExpiry(absl::Time time);
   // A lease that was granted; `lost`: the delivery before it was, `discarded`: the
   // records that this set aside.
   void CountLease(const std::string& stream, bool lost, int64_t discarded);
@@ -74,6 +80,9 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& forwards_;
   prometheus::Family<prometheus::Gauge>& waiting_letters_;
   prometheus::Family<prometheus::Gauge>& waiting_age_;
+  prometheus::Family<prometheus::Counter>& refused_calls_;
+  prometheus::Counter& refused_secrets_;
+  prometheus::Family<prometheus::Gauge>& certificate_expiry_;
   prometheus::Histogram& group_size_;
   prometheus::Histogram& commit_seconds_;
   prometheus::Gauge& waiting_;

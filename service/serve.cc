@@ -111,6 +111,16 @@ class Closing {
   std::thread thread_;
 };
 
+void NoteSecrets(const SecretsNews& news, Logger& log) {
+  for (const std::string& what : news.replaced) {
+    log.Info("replaced while running, from its file", {{"secret", what}});
+  }
+  for (const absl::Status& wrong : news.wrong) {
+    log.Error("a changed file is of no use; what was read before stays",
+              {{"error", wrong.message()}});
+  }
+}
+
 ForwarderOptions ForwardingOf(const ServeOptions& options) {
   ForwarderOptions forwarding;
   forwarding.unavailable.maximum = options.on_failure_longest_pause;
@@ -151,9 +161,14 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
   PostgresStore store(options.postgres, /*closed=*/true);
   std::optional<Closing> closing;
   Coordinator coordinator(store, metrics, options.coordinator);
-  auto server = Server::Start(coordinator, options.server);
+  auto server = Server::Start(coordinator, options.server,
+                              [&log](const SecretsNews& news) { NoteSecrets(news, log); });
   if (!server.ok()) return server.status();
-  log.Info("serving gRPC", {{"grpc", (*server)->address()}});
+  const ServerSecurity& security = options.server.security;
+  log.Info("serving gRPC", {{"grpc", (*server)->address()},
+                            {"tls", !security.tls_cert.empty()},
+                            {"client_certificates", !security.tls_client_ca.empty()},
+                            {"tokens", !security.admin_tokens.empty()}});
 
   const absl::Status prepared = PrepareDatabase(options, shutdown, readiness, log);
   if (prepared.ok()) {

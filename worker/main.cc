@@ -11,6 +11,7 @@
 #include "service/process/process_metrics.h"
 #include "service/process/shutdown.h"
 #include "service/rpc/quiet.h"
+#include "service/security/connection_flags.h"
 #include "worker/command/handlers.h"
 #include "worker/command/sources.h"
 #include "worker/internal/runner.h"
@@ -39,6 +40,7 @@ void Declare(Options& options, Flags& flags) {
   options.Add(app, "coordinator", worker.coordinator, "Coordinator's address, host:port")
       ->group("Work");
   options.Require(app, "coordinator");
+  AddConnectionFlags(options, app, worker.security, "Connection");
   options.Add(app, "stream", worker.stream, "Stream to process")->group("Work");
   options.Require(app, "stream");
   options.Add(app, "max-leases", worker.max_leases, "Shards held at most")
@@ -103,12 +105,15 @@ absl::Status Serve(const Flags& flags, Shutdown& shutdown) {
   log_options.level = *level;
   Logger log(log_options);
 
+  auto secrets = ClientSecrets::Load(worker.security, worker.coordinator);
+  if (!secrets.ok()) return secrets.status();
   auto made = MakeHandler(flags.handler, worker.stream, log, &worker.threads);
   if (!made.ok()) return made.status();
   auto source = MakeSource(flags.source, log);
   if (!source.ok()) return source.status();
 
-  Runner runner(worker, *std::move(source), std::move(made->handler), log_options);
+  Runner runner(worker, *std::move(source), std::move(made->handler), log_options,
+                *std::move(secrets));
   EndpointOptions http;
   http.listen = flags.http_listen;
   http.metrics = {runner.metrics().registry(), std::make_shared<ProcessMetrics>()};

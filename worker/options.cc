@@ -32,6 +32,7 @@ absl::Status WorkerOptions::Validate() const {
   if (log_format != "console" && log_format != "json") {
     return InvalidField("log_format", log_format, "must be console or json");
   }
+  if (auto s = security.Validate(coordinator); !s.ok()) return s;
   const absl::Duration ms = absl::Milliseconds(1);
   for (const absl::Status& status : {
            CheckRange("max_leases", max_leases, 1, 100000),

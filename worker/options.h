@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "service/security/connection_security.h"
 
 namespace lowmark {
 
@@ -14,6 +15,9 @@ struct WorkerOptions {
   // Where the coordinators are: "host:port" (every address the name has is
   // used), "unix:/path", or any target that gRPC understands. Required.
   std::string coordinator;
+  // How the connections to them are secured, and as whom the worker calls: plain, and
+  // as nobody, unless it says otherwise.
+  ConnectionSecurity security;
   // The stream to process; it must exist. Required.
   std::string stream;
   // Leases held at most: 1..100000. Each may hold a batch in memory, and a

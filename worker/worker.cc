@@ -15,10 +15,12 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(const WorkerOptions& opti
   }
   auto format = ParseLogFormat(options.log_format);
   if (!format.ok()) return format.status();
+  auto secrets = ClientSecrets::Load(options.security, options.coordinator);
+  if (!secrets.ok()) return secrets.status();
   LogOptions log;
   log.format = *format;
-  return std::unique_ptr<Worker>(
-      new Worker(std::make_unique<Runner>(options, std::move(source), std::move(handler), log)));
+  return std::unique_ptr<Worker>(new Worker(std::make_unique<Runner>(
+      options, std::move(source), std::move(handler), log, *std::move(secrets))));
 }
 
 Worker::Worker(std::unique_ptr<Runner> runner) : runner_(std::move(runner)) {}

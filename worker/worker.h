@@ -34,7 +34,8 @@ class Runner;
 // Thread safe.
 class Worker {
  public:
-  // INVALID_ARGUMENT where an option is wrong. Connects to nothing yet.
+  // INVALID_ARGUMENT where an option is wrong, or a file of its security of no use.
+  // Connects to nothing yet.
   static absl::StatusOr<std::unique_ptr<Worker>> Create(const WorkerOptions& options,
                                                         std::shared_ptr<Source> source,
                                                         std::shared_ptr<Handler> handler);

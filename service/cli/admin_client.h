@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lowmark/v1/admin.grpc.pb.h"
+#include "service/security/client_secrets.h"
 
 namespace lowmark::cli {
 
@@ -18,8 +19,15 @@ class AdminClient {
  public:
   using Stub = v1::AdminService::Stub;
 
-  // `address` is host:port or unix:PATH. Connects with the first call.
-  AdminClient(const std::string& address, absl::Duration timeout);
+  // `address` is host:port or unix:PATH. Connects with the first call, plain and without
+  // a token.
+  AdminClient(const std::string& address, absl::Duration timeout)
+      : AdminClient(address, timeout, std::make_shared<const ClientSecrets>()) {}
+  // The same as `security` says. INVALID_ARGUMENT naming the flag where that is wrong,
+  // or a file that it names of no use.
+  static absl::StatusOr<std::unique_ptr<AdminClient>> Create(const std::string& address,
+                                                             absl::Duration timeout,
+                                                             const ConnectionSecurity& security);
 
   // One call: client.Call(&AdminClient::Stub::GetStream, request).
   template <typename Request, typename Response>
@@ -27,7 +35,7 @@ class AdminClient {
                                                              Response*),
                                 const Request& request) {
     grpc::ClientContext context;
-    SetDeadline(context);
+    Prepare(context);
     Response response;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
     if (status.ok()) return response;
@@ -55,12 +63,19 @@ class AdminClient {
   }
 
  private:
-  void SetDeadline(grpc::ClientContext& context) const;
+  AdminClient(const std::string& address, absl::Duration timeout,
+              std::shared_ptr<const ClientSecrets> secrets);
+
+  // Gives a call its deadline and its token.
+  void Prepare(grpc::ClientContext& context) const;
   // `stream`: the one that the call was about, for what to do next.
   absl::Status Explain(const grpc::Status& status, const std::string& stream) const;
+  // Of no connection. `message`: what gRPC says.
+  std::string ExplainUnreachable(const std::string& message) const;
 
   std::string address_;
   absl::Duration timeout_;
+  std::shared_ptr<const ClientSecrets> secrets_;
   std::unique_ptr<Stub> stub_;
 };
 

@@ -10,6 +10,7 @@
 #include "service/cli/stream_fields.h"
 #include "service/cli/stream_file.h"
 #include "service/cli/text.h"
+#include "service/security/connection_flags.h"
 
 namespace lowmark::cli {
 namespace {
@@ -32,8 +33,8 @@ Commands::Commands(Options& options, std::ostream& out, std::ostream& err) : out
 absl::Status Commands::Run() {
   for (const Command& command : commands_) {
     if (!command.app->parsed()) continue;
-    AdminClient client(coordinator_, timeout_);
-    return command.run(client);
+    auto client = AdminClient::Create(coordinator_, timeout_, security_);
+    return client.ok() ? command.run(**client) : client.status();
   }
   return absl::OkStatus();
 }
@@ -46,6 +47,7 @@ CLI::App& Commands::Add(Options& options, CLI::App& parent, const std::string& n
       ->type_name("HOST:PORT|unix:PATH")
       ->group("Connection");
   options.Add(command, "timeout", timeout_, "How long it may take to answer")->group("Connection");
+  AddConnectionFlags(options, command, security_, "Connection");
   options.Add(command, "output,o", output_, "What to print: a table, or JSON")
       ->type_name("table|json")
       ->check(OneOf({"table", "json"}));

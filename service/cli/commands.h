@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "service/cli/admin_client.h"
 #include "service/process/options.h"
+#include "service/security/connection_security.h"
 
 namespace lowmark::cli {
 
@@ -70,6 +71,7 @@ class Commands {
   // What the command line says.
   std::string coordinator_ = "127.0.0.1:7070";
   absl::Duration timeout_ = absl::Seconds(10);
+  ConnectionSecurity security_;
   std::string output_ = "table";
   int32_t limit_ = 100;
   std::string stream_;

@@ -51,7 +51,11 @@ absl::Status FindPart(const std::string& name, std::string& program) {
 
 // A variable that is meant for us must not configure our parts.
 std::vector<std::pair<std::string, std::string>> PartEnvironment() {
-  return {{"LOWMARK_CONFIG", ""}};
+  // Here all is plain, and on loopback, whatever coordinators elsewhere ask for.
+  return {
+      {"LOWMARK_CONFIG", ""},     {"LOWMARK_TLS_CA", ""},        {"LOWMARK_TLS_CERT", ""},
+      {"LOWMARK_TLS_KEY", ""},    {"LOWMARK_TLS_CLIENT_CA", ""}, {"LOWMARK_TLS_SERVER_NAME", ""},
+      {"LOWMARK_TOKEN_FILE", ""}, {"LOWMARK_ADMIN_TOKENS", ""},  {"LOWMARK_WORKER_TOKENS", ""}};
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include "service/core/error.h"
 #include "service/rpc/convert.h"
 #include "service/rpc/status.h"
-#include "service/rpc/validate.h"
 
 namespace lowmark {
 namespace {
@@ -137,10 +136,10 @@ absl::Status AdminServiceImpl::CheckDestination(const Policy& policy) const {
   return coordinator_.options().destinations.Check(policy.on_failure);
 }
 
-grpc::Status AdminServiceImpl::CreateStream(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::CreateStream(grpc::ServerContext* context,
                                             const v1::CreateStreamRequest* request,
                                             v1::CreateStreamResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   auto policy = PolicyFromProto(
       request->config(), request->preset() == v1::PRESET_LAMBDA ? Policy::Lambda() : Policy());
   if (!policy.ok()) return ToGrpc(policy.status());
@@ -150,18 +149,19 @@ grpc::Status AdminServiceImpl::CreateStream(grpc::ServerContext*,
   return ToGrpc(stream.status());
 }
 
-grpc::Status AdminServiceImpl::GetStream(grpc::ServerContext*, const v1::GetStreamRequest* request,
+grpc::Status AdminServiceImpl::GetStream(grpc::ServerContext* context,
+                                         const v1::GetStreamRequest* request,
                                          v1::GetStreamResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   auto stream = coordinator_.store().GetStream(request->stream());
   if (stream.ok()) Write(*stream, response->mutable_stream());
   return ToGrpc(stream.status());
 }
 
-grpc::Status AdminServiceImpl::ListStreams(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::ListStreams(grpc::ServerContext* context,
                                            const v1::ListStreamsRequest* request,
                                            v1::ListStreamsResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   const int32_t size = PageSize(request->page_size());
   auto streams = coordinator_.store().ListStreams(request->page_token(), size + 1);
   if (!streams.ok()) return ToGrpc(streams.status());
@@ -173,10 +173,10 @@ grpc::Status AdminServiceImpl::ListStreams(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-grpc::Status AdminServiceImpl::UpdateStream(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::UpdateStream(grpc::ServerContext* context,
                                             const v1::UpdateStreamRequest* request,
                                             v1::UpdateStreamResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   auto stream = coordinator_.store().UpdateStream(
       request->stream(), request->etag(), [&](const Policy& current) -> absl::StatusOr<Policy> {
         auto policy = Apply(request->update_mask(), request->config(), current);
@@ -188,25 +188,26 @@ grpc::Status AdminServiceImpl::UpdateStream(grpc::ServerContext*,
   return ToGrpc(stream.status());
 }
 
-grpc::Status AdminServiceImpl::DeleteStream(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::DeleteStream(grpc::ServerContext* context,
                                             const v1::DeleteStreamRequest* request,
                                             v1::DeleteStreamResponse*) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   return ToGrpc(coordinator_.store().DeleteStream(request->stream(), request->etag()));
 }
 
-grpc::Status AdminServiceImpl::GetShard(grpc::ServerContext*, const v1::GetShardRequest* request,
+grpc::Status AdminServiceImpl::GetShard(grpc::ServerContext* context,
+                                        const v1::GetShardRequest* request,
                                         v1::GetShardResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   auto record = coordinator_.store().GetShard(request->stream(), request->shard());
   if (record.ok()) Write(*record, response->mutable_shard());
   return ToGrpc(record.status());
 }
 
-grpc::Status AdminServiceImpl::ListShards(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::ListShards(grpc::ServerContext* context,
                                           const v1::ListShardsRequest* request,
                                           v1::ListShardsResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   const int32_t size = PageSize(request->page_size());
   auto records =
       coordinator_.store().ListShards(request->stream(), request->page_token(), size + 1);
@@ -219,9 +220,10 @@ grpc::Status AdminServiceImpl::ListShards(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-grpc::Status AdminServiceImpl::SeekShard(grpc::ServerContext*, const v1::SeekShardRequest* request,
+grpc::Status AdminServiceImpl::SeekShard(grpc::ServerContext* context,
+                                         const v1::SeekShardRequest* request,
                                          v1::SeekShardResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   auto stream = coordinator_.store().GetStream(request->stream());
   if (!stream.ok()) return ToGrpc(stream.status());
   auto position = PositionFromProto("position", request->position(), stream->policy.sequence_order);
@@ -235,10 +237,10 @@ grpc::Status AdminServiceImpl::SeekShard(grpc::ServerContext*, const v1::SeekSha
   return ToGrpc(answer.status());
 }
 
-grpc::Status AdminServiceImpl::ListWorkers(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::ListWorkers(grpc::ServerContext* context,
                                            const v1::ListWorkersRequest* request,
                                            v1::ListWorkersResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   const int32_t size = PageSize(request->page_size());
   auto workers =
       coordinator_.store().ListWorkers(request->stream(), request->page_token(), size + 1);
@@ -253,40 +255,40 @@ grpc::Status AdminServiceImpl::ListWorkers(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-grpc::Status AdminServiceImpl::CordonWorker(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::CordonWorker(grpc::ServerContext* context,
                                             const v1::CordonWorkerRequest* request,
                                             v1::CordonWorkerResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   auto worker = coordinator_.store().ChangeWorker(request->stream(), request->worker(),
                                                   {.cordoned = true, .draining = std::nullopt});
   if (worker.ok()) Write(request->stream(), *worker, response->mutable_worker());
   return ToGrpc(worker.status());
 }
 
-grpc::Status AdminServiceImpl::UncordonWorker(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::UncordonWorker(grpc::ServerContext* context,
                                               const v1::UncordonWorkerRequest* request,
                                               v1::UncordonWorkerResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   auto worker = coordinator_.store().ChangeWorker(request->stream(), request->worker(),
                                                   {.cordoned = false, .draining = false});
   if (worker.ok()) Write(request->stream(), *worker, response->mutable_worker());
   return ToGrpc(worker.status());
 }
 
-grpc::Status AdminServiceImpl::DrainWorker(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::DrainWorker(grpc::ServerContext* context,
                                            const v1::DrainWorkerRequest* request,
                                            v1::DrainWorkerResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   auto worker = coordinator_.store().ChangeWorker(request->stream(), request->worker(),
                                                   {.cordoned = true, .draining = true});
   if (worker.ok()) Write(request->stream(), *worker, response->mutable_worker());
   return ToGrpc(worker.status());
 }
 
-grpc::Status AdminServiceImpl::GetDeadLetter(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::GetDeadLetter(grpc::ServerContext* context,
                                              const v1::GetDeadLetterRequest* request,
                                              v1::GetDeadLetterResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   int64_t id = 0;
   (void)absl::SimpleAtoi(request->id(), &id);  // validated above
   auto letter = coordinator_.store().GetDeadLetter(request->stream(), id);
@@ -294,10 +296,10 @@ grpc::Status AdminServiceImpl::GetDeadLetter(grpc::ServerContext*,
   return ToGrpc(letter.status());
 }
 
-grpc::Status AdminServiceImpl::ListDeadLetters(grpc::ServerContext*,
+grpc::Status AdminServiceImpl::ListDeadLetters(grpc::ServerContext* context,
                                                const v1::ListDeadLettersRequest* request,
                                                v1::ListDeadLettersResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return ToGrpc(s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return ToGrpc(s);
   const int32_t size = PageSize(request->page_size());
   int64_t after = 0;
   (void)absl::SimpleAtoi(request->page_token(), &after);  // validated above; empty is 0

@@ -1,16 +1,19 @@
-// AdminService on the wire: validate, convert, call, convert. Blocking methods,
+// AdminService on the wire: admit, convert, call, convert. Blocking methods,
 // on gRPC's own threads: operators are few.
 #ifndef LOWMARK_SERVICE_RPC_ADMIN_SERVICE_H_
 #define LOWMARK_SERVICE_RPC_ADMIN_SERVICE_H_
 
 #include "lowmark/v1/admin.grpc.pb.h"
 #include "service/coordinator.h"
+#include "service/rpc/gate.h"
 
 namespace lowmark {
 
 class AdminServiceImpl final : public v1::AdminService::Service {
  public:
-  explicit AdminServiceImpl(Coordinator& coordinator) : coordinator_(coordinator) {}
+  // `access` null: calls need no token.
+  AdminServiceImpl(Coordinator& coordinator, const Access* access)
+      : coordinator_(coordinator), gate_(access, Scope::kAdmin, coordinator.metrics()) {}
 
   grpc::Status CreateStream(grpc::ServerContext* context, const v1::CreateStreamRequest* request,
                             v1::CreateStreamResponse* response) override;
@@ -48,6 +51,7 @@ class AdminServiceImpl final : public v1::AdminService::Service {
   absl::Status CheckDestination(const Policy& policy) const;
 
   Coordinator& coordinator_;
+  const Gate gate_;
 };
 
 }  // namespace lowmark

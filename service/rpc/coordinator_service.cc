@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "service/rpc/convert.h"
 #include "service/rpc/status.h"
-#include "service/rpc/validate.h"
 
 namespace lowmark {
 namespace {
@@ -132,7 +131,7 @@ void Write(const LeaseGrant& grant, v1::LeaseShardResponse* response) {
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::LeaseShard(grpc::CallbackServerContext* context,
                                                              const v1::LeaseShardRequest* request,
                                                              v1::LeaseShardResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return Refuse(context, s);
   LeaseCall call;
   call.worker = request->worker();
   call.max_leases = request->max_leases();
@@ -155,7 +154,7 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::LeaseShard(grpc::CallbackServe
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::ReportBatch(grpc::CallbackServerContext* context,
                                                               const v1::ReportBatchRequest* request,
                                                               v1::ReportBatchResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return Refuse(context, s);
   auto report = ReadReport(*request);
   if (!report.ok()) return Refuse(context, report.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -170,7 +169,7 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::ReportBatch(grpc::CallbackServ
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(grpc::CallbackServerContext* context,
                                                             const v1::HeartbeatRequest* request,
                                                             v1::HeartbeatResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return Refuse(context, s);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   coordinator_.Heartbeat(
       request->stream(), ReadRenewal(*request), [context] { return context->IsCancelled(); },
@@ -190,7 +189,7 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(grpc::CallbackServer
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::ReleaseShard(
     grpc::CallbackServerContext* context, const v1::ReleaseShardRequest* request,
     v1::ReleaseShardResponse*) {
-  if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return Refuse(context, s);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   coordinator_.ReleaseShard(request->stream(), request->shard(), request->worker(),
                             request->epoch(),
@@ -201,7 +200,7 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::ReleaseShard(
 grpc::ServerUnaryReactor* CoordinatorServiceImpl::SyncShards(grpc::CallbackServerContext* context,
                                                              const v1::SyncShardsRequest* request,
                                                              v1::SyncShardsResponse* response) {
-  if (auto s = Validate(*request); !s.ok()) return Refuse(context, s);
+  if (auto s = gate_.Admit(*context, *request); !s.ok()) return Refuse(context, s);
   std::vector<SourceShard> shards;
   for (const v1::SourceShard& shard : request->shards()) {
     shards.push_back({shard.shard(), ToVector(shard.parents())});

@@ -1,17 +1,20 @@
-// CoordinatorService on the wire: validate, convert, call, convert. Callback API:
+// CoordinatorService on the wire: admit, convert, call, convert. Callback API:
 // no method blocks, and a long poll holds no thread.
 #ifndef LOWMARK_SERVICE_RPC_COORDINATOR_SERVICE_H_
 #define LOWMARK_SERVICE_RPC_COORDINATOR_SERVICE_H_
 
 #include "lowmark/v1/coordinator.grpc.pb.h"
 #include "service/coordinator.h"
+#include "service/rpc/gate.h"
 #include "service/rpc/message_arena.h"
 
 namespace lowmark {
 
 class CoordinatorServiceImpl final : public v1::CoordinatorService::CallbackService {
  public:
-  explicit CoordinatorServiceImpl(Coordinator& coordinator) : coordinator_(coordinator) {
+  // `access` null: calls need no token.
+  CoordinatorServiceImpl(Coordinator& coordinator, const Access* access)
+      : coordinator_(coordinator), gate_(access, Scope::kWorker, coordinator.metrics()) {
     SetMessageAllocatorFor_ReportBatch(&report_messages_);
   }
 
@@ -33,6 +36,7 @@ class CoordinatorServiceImpl final : public v1::CoordinatorService::CallbackServ
 
  private:
   Coordinator& coordinator_;
+  const Gate gate_;
   MessageArena<v1::ReportBatchRequest, v1::ReportBatchResponse> report_messages_;
 };
 

@@ -5,18 +5,22 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
 #include "service/rpc/listen_address.h"
 #include "service/rpc/message_size.h"
+#include "service/rpc/reloading_credentials.h"
 
 namespace lowmark {
 namespace {
 
 constexpr int kLargestMetadata = 16 << 10;
 constexpr int kStreamsPerConnection = 4096;
+// How often the files of certificates and tokens are looked at.
+constexpr absl::Duration kRefreshInterval = absl::Seconds(1);
 
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
@@ -43,27 +47,36 @@ absl::Status ServerOptions::Validate() const {
   if (connection_age < absl::Seconds(1) || connection_age > absl::Hours(24 * 7)) {
     return InvalidField("connection-age", absl::FormatDuration(connection_age), "must be 1s..168h");
   }
-  return CheckListenAddress(listen);
+  if (auto s = CheckListenAddress(listen); !s.ok()) return s;
+  return security.Validate(listen);
 }
 
-Server::Server(Coordinator& coordinator)
-    : coordinator_service_(coordinator), admin_service_(coordinator) {}
+Server::Server(Coordinator& coordinator, std::unique_ptr<ServerSecrets> secrets)
+    : secrets_(std::move(secrets)),
+      credentials_(secrets_->tls() == nullptr ? grpc::InsecureServerCredentials()
+                                              : ReloadingCredentials(*secrets_->tls())),
+      coordinator_service_(coordinator, secrets_->access()),
+      admin_service_(coordinator, secrets_->access()) {}
 
 Server::~Server() {
+  refresh_.reset();
   if (server_) Shutdown(absl::ZeroDuration());
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
-                                                      const ServerOptions& options) {
+                                                      const ServerOptions& options,
+                                                      NoteSecrets note) {
   if (auto s = options.Validate(); !s.ok()) return s;
+  auto secrets = ServerSecrets::Load(options.security);
+  if (!secrets.ok()) return secrets.status();
   if (auto s = CheckSocketIsFree(options.listen); !s.ok()) return s;
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  std::unique_ptr<Server> server(new Server(coordinator));
+  std::unique_ptr<Server> server(new Server(coordinator, *std::move(secrets)));
   grpc::ServerBuilder builder;
   SetLimits(builder, options);
   int port = 0;
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options.listen, server->credentials_, &port);
   builder.RegisterService(&server->coordinator_service_);
   builder.RegisterService(&server->admin_service_);
   server->server_ = builder.BuildAndStart();
@@ -77,7 +90,27 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
           ? options.listen
           : absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port);
   server->SetServing(false);
+  Metrics& metrics = coordinator.metrics();
+  if (server->secrets_->tls() != nullptr) {
+    metrics.SetCertificateExpiry(server->secrets_->tls()->current()->expires);
+  }
+  if (server->secrets_->tls() != nullptr || server->secrets_->access() != nullptr) {
+    server->refresh_.emplace(kRefreshInterval,
+                             [server = server.get(), &metrics, note = std::move(note)] {
+                               server->Refresh(metrics, note);
+                             });
+  }
   return server;
+}
+
+void Server::Refresh(Metrics& metrics, const NoteSecrets& note) {
+  const SecretsNews found = secrets_->Refresh();
+  if (found.replaced.empty() && found.wrong.empty()) return;
+  if (secrets_->tls() != nullptr) {
+    metrics.SetCertificateExpiry(secrets_->tls()->current()->expires);
+  }
+  for (size_t i = 0; i < found.wrong.size(); ++i) metrics.CountRefusedSecrets();
+  if (note) note(found);
 }
 
 void Server::SetServing(bool serving) {

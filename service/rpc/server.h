@@ -6,13 +6,17 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "service/process/ticker.h"
 #include "service/rpc/admin_service.h"
 #include "service/rpc/coordinator_service.h"
+#include "service/security/server_secrets.h"
 
 namespace lowmark {
 
@@ -22,6 +26,8 @@ struct ServerOptions {
   // A connection is closed gently after this, so that clients spread over
   // replicas that were added since. Longer than the longest long poll.
   absl::Duration connection_age = absl::Minutes(10);
+  // Who may connect and call: everybody, in the clear, unless it says otherwise.
+  ServerSecurity security;
 
   // INVALID_ARGUMENT naming what is wrong.
   absl::Status Validate() const;
@@ -32,10 +38,15 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options);
 
 class Server {
  public:
+  // Hears from a thread of the server's what became of files of certificates and
+  // tokens that were changed.
+  using NoteSecrets = std::function<void(const SecretsNews&)>;
+
   // Serves at once; not yet healthy. INVALID_ARGUMENT for options that are wrong;
   // FAILED_PRECONDITION, saying what to do, where it cannot listen.
   static absl::StatusOr<std::unique_ptr<Server>> Start(Coordinator& coordinator,
-                                                       const ServerOptions& options);
+                                                       const ServerOptions& options,
+                                                       NoteSecrets note = nullptr);
   ~Server();
 
   Server(const Server&) = delete;
@@ -51,12 +62,18 @@ class Server {
   void Shutdown(absl::Duration grace);
 
  private:
-  explicit Server(Coordinator& coordinator);
+  Server(Coordinator& coordinator, std::unique_ptr<ServerSecrets> secrets);
 
+  // Looks whether the files of certificates and tokens have changed.
+  void Refresh(Metrics& metrics, const NoteSecrets& note);
+
+  const std::unique_ptr<ServerSecrets> secrets_;
+  std::shared_ptr<grpc::ServerCredentials> credentials_;
   CoordinatorServiceImpl coordinator_service_;
   AdminServiceImpl admin_service_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
+  std::optional<Ticker> refresh_;
 };
 
 }  // namespace lowmark

@@ -176,6 +176,7 @@ void World::StartWorker(int i) {
                                           directory_ + "/source"};
   const std::vector<std::string>& source = options_.source.empty() ? files : options_.source;
   argv.insert(argv.end(), source.begin(), source.end());
+  argv.insert(argv.end(), options_.worker.begin(), options_.worker.end());
   workers_[i] = Start(std::move(argv), absl::StrCat(directory_, "/worker-", i, ".log"));
 }
 
@@ -192,10 +193,21 @@ void World::CreateStream(const std::string& stream, const std::vector<std::strin
 std::string World::Cli(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), CLI);
   arguments.insert(arguments.end(), {"--coordinator", Target()});
+  arguments.insert(arguments.end(), options_.cli.begin(), options_.cli.end());
   auto result = RunCommand({.argv = std::move(arguments)}, kPatience);
   EXPECT_TRUE(result.ok()) << result.status();
   if (!result.ok()) return "";
   EXPECT_TRUE(result->exit.ok()) << result->output << Log("coordinator-0");
+  return result->output;
+}
+
+std::string World::CliFails(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), CLI);
+  auto result = RunCommand({.argv = std::move(arguments)}, kPatience);
+  EXPECT_TRUE(result.ok()) << result.status();
+  if (!result.ok()) return "";
+  EXPECT_FALSE(result->exit.ok()) << result->output;
+  EXPECT_EQ(std::count(result->output.begin(), result->output.end(), '\n'), 1) << result->output;
   return result->output;
 }
 

@@ -36,8 +36,10 @@ struct WorldOptions {
   absl::Duration connection_age = absl::Minutes(10);
   // The workers' flags of their source, where that is not the one of the files below.
   std::vector<std::string> source = {};
-  // More options of `lowmark-coordinator serve`.
+  // More options of `lowmark-coordinator serve`, of workers, and of `lowmark`.
   std::vector<std::string> serve = {};
+  std::vector<std::string> worker = {};
+  std::vector<std::string> cli = {};
 };
 
 class World {
@@ -85,6 +87,8 @@ class World {
 
   // What `lowmark` prints when it is given these arguments; expects that it succeeds.
   std::string Cli(std::vector<std::string> arguments);
+  // The line that it prints when it fails with these arguments alone.
+  std::string CliFails(std::vector<std::string> arguments);
 
   PostgresCluster& postgres() { return *postgres_; }
   PostgresCluster& standby() { return *standby_; }

@@ -20,7 +20,7 @@ HELMS = {"Helm 3": os.environ["HELM3"], "Helm 4": os.environ["HELM4"]}
 
 # What is rendered: values of ci/, on which version of Kubernetes.
 NEWEST = "1.35.0"
-RENDERED = [(name, NEWEST) for name in ("coordinator-only", "full", "minimal", "sidecar",
+RENDERED = [(name, NEWEST) for name in ("coordinator-only", "full", "minimal", "security", "sidecar",
                                         "workers-only")] + [("full", "1.20.0"), ("sidecar", "1.20.0")]
 
 

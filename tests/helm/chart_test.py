@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from chart import CHART, HELMS, HERE, NEWEST, RENDERED, ROOT, WithValues, fake_cluster, find, helm, rendered, template, values_file, variables
+from chart import CHART, HELMS, HERE, NEWEST, RENDERED, ROOT, WithValues, fake_cluster, find, helm, objects, rendered, template, values_file, variables
 
 
 class LintTest(unittest.TestCase):
@@ -129,6 +129,66 @@ class ChartTest(WithValues):
         said = variables(job["containers"][0])
         self.assertEqual(said["PGSSLROOTCERT"], "/etc/postgresql/ca.crt")
         self.assertIn("LOWMARK_DATABASE", said)
+
+    def test_each_pod_gets_the_secrets_it_needs_and_no_others(self):
+        things = rendered("security")
+
+        def files(pod):
+            volume = next(v for v in pod["volumes"] if v["name"] == "security")
+            return {i["path"]: (s["secret"]["name"], i["key"]) for s in volume["projected"]["sources"]
+                    for i in s["secret"]["items"]}
+
+        client = {"ca.crt": ("lowmark-tls", "ca.crt"), "client.crt": ("lowmark-client-tls", "tls.crt"),
+                  "client.key": ("lowmark-client-tls", "tls.key")}
+        admin = {"admin-tokens": ("lowmark-tokens", "admin")}
+        worker = {"worker-tokens": ("lowmark-tokens", "worker")}
+        coordinator = find(things, "Deployment", "mine-lowmark-coordinator")["spec"]["template"]["spec"]
+        self.assertEqual(files(coordinator), {
+            **client, **admin, **worker, "server.crt": ("lowmark-tls", "tls.crt"),
+            "server.key": ("lowmark-tls", "tls.key"),
+            "client-ca.crt": ("lowmark-client-tls", "ca.crt")})
+        workers = find(things, "Deployment", "mine-lowmark-worker-orders")["spec"]["template"]["spec"]
+        self.assertEqual(files(workers), {**client, **worker})
+        job = next(t for t in things if t["kind"] == "Job")["spec"]["template"]["spec"]
+        test = find(things, "Pod", "mine-lowmark-test")["spec"]
+        for pod in (job, test):
+            self.assertEqual(files(pod), {**client, **admin})
+        # Every file that an option names is mounted where it says.
+        for pod in (coordinator, workers, job, test):
+            for container in pod["containers"]:
+                mount = next(m for m in container["volumeMounts"] if m["name"] == "security")
+                named = [v.split("=")[-1] for v in list(variables(container).values()) +
+                         container.get("args", []) if v and "/etc/lowmark-security" in v]
+                self.assertGreaterEqual(len(named), 4)
+                for path in named:
+                    self.assertEqual(os.path.dirname(path), mount["mountPath"])
+                    self.assertIn(os.path.basename(path), files(pod))
+
+    def test_without_security_nothing_is_said_of_it(self):
+        for name in ("full", "minimal", "sidecar", "workers-only", "coordinator-only"):
+            text = json.dumps(rendered(name))
+            for word in ("lowmark-security", "LOWMARK_TLS", "TOKEN"):
+                self.assertNotIn(word, text)
+
+    def test_a_mesh_may_encrypt_tokens(self):
+        things = self.accepted("database: {url: x}\n"
+                               "auth: {enabled: true, existingSecret: t, allowInsecure: true}")
+        container = find(things, "Deployment", "mine-lowmark-coordinator")["spec"]["template"]["spec"]
+        said = variables(container["containers"][0])
+        self.assertEqual(said["LOWMARK_ALLOW_INSECURE_TOKENS"], "true")
+        self.assertNotIn("LOWMARK_TLS_CA", said)
+
+    def test_cert_manager_makes_what_the_values_name(self):
+        with open(os.path.join(CHART, "ci", "cert-manager.yaml"), encoding="utf-8") as file:
+            made = {c["spec"]["secretName"]: c["spec"] for c in objects(file.read())
+                    if c["kind"] == "Certificate"}
+        self.assertLessEqual({"lowmark-tls", "lowmark-client-tls"}, set(made))
+        done = helm(HELMS["Helm 3"], "template", "lowmark", CHART, "--namespace", "streams",
+                    "--values", values_file("security"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        worker = find(objects(done.stdout), "Deployment", "lowmark-worker-orders")
+        address = variables(worker["spec"]["template"]["spec"]["containers"][0])["LOWMARK_COORDINATOR"]
+        self.assertIn(address.removesuffix(":7070"), made["lowmark-tls"]["dnsNames"])
 
     def test_a_jobs_name_changes_with_what_it_does(self):
         def job(*arguments):

@@ -29,7 +29,10 @@ class SchemaTest(WithValues):
                 ("streams: {orders: {batch_size: 1}}", "streams.orders", "batch_size"),
                 ("podSecurityContexts: {}", "", "podSecurityContexts"),
                 ("database: {existingSecret: 5}", "database.existingSecret", "string"),
-                ("tls: {enabled: true}", "", "tls")):
+                ("tls: {enabled: sometimes}", "tls.enabled", "boolean"),
+                ("tls: {secret: x}", "tls", "secret"),
+                ("tls: {clientCA: x}", "tls.clientCA", "object"),
+                ("auth: {workerKey: ''}", "auth.workerKey", "1")):
             for name, said in self.refused(text).items():
                 with self.subTest(helm=name, values=text):
                     # One writes a.b, the other /a/b.
@@ -62,6 +65,19 @@ class SchemaTest(WithValues):
                 (database + group % "autoscaling: {enabled: true, type: keda}", "triggers is empty"),
                 (database + group % "autoscaling: {enabled: true, targetCPUUtilizationPercentage: 0}",
                  "nothing to scale by"),
+                (database + "tls: {enabled: true}", "no tls.existingSecret: set it to a secret with tls.crt"),
+                (database + "tls: {clientCA: {existingSecret: x}}",
+                 "tls.clientCA.existingSecret is set, and tls.enabled is not"),
+                (database + "tls: {client: {existingSecret: x}}",
+                 "tls.client.existingSecret is set, and tls.enabled is not"),
+                (database + "tls: {enabled: true, existingSecret: x, clientCA: {existingSecret: x}}",
+                 "no tls.client.existingSecret"),
+                (database + "auth: {enabled: true, allowInsecure: true}",
+                 "no auth.existingSecret: set it to a secret with tokens, in the keys worker and admin"),
+                (database + "auth: {enabled: true, existingSecret: x}",
+                 "others could read tokens on their way"),
+                (database + "coordinator: {settings: {tls-cert: /x}}", "use tls.existingSecret"),
+                (database + group % "settings: {token-file: /x}", "use auth.existingSecret"),
                 (database + "workerDefaults: {resources: {requests: null}}\n" +
                  group % "autoscaling: {enabled: true}",
                  "resources.requests.cpu is missing")):

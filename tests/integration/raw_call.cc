@@ -10,10 +10,12 @@
 namespace lowmark {
 
 absl::Status RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                     const std::string& bytes, absl::Duration timeout, std::string* answer) {
+                     const std::string& bytes, absl::Duration timeout, std::string* answer,
+                     const std::string& authorization) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+  if (!authorization.empty()) context.AddMetadata("authorization", authorization);
   grpc::Slice slice(bytes);
   const grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer response;

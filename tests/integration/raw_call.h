@@ -15,10 +15,10 @@
 namespace lowmark {
 
 // `method` is "/package.Service/Method". The answer's bytes go to `answer`, where
-// that is given.
+// that is given; `authorization` is the header of that name, where it is not empty.
 absl::Status RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
                      const std::string& bytes, absl::Duration timeout = absl::Seconds(30),
-                     std::string* answer = nullptr);
+                     std::string* answer = nullptr, const std::string& authorization = "");
 
 // What a byte buffer holds.
 std::string Bytes(const grpc::ByteBuffer& buffer);

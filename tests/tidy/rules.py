@@ -88,6 +88,10 @@ POSTGRES = ('store/postgres/', 'worker/source/postgres/')
 PUBLIC_WORKER = re.compile(r'worker/(handler/)?[^/]+\.h|worker/source/[^/]+/[^/]+_source\.h')
 
 
+# What is about security, and yet of public headers.
+PUBLIC_SECURITY = 'service/security/connection_security.h'
+
+
 def is_public_worker_header(path):
     return PUBLIC_WORKER.fullmatch(path) is not None
 
@@ -117,26 +121,31 @@ def may_include(path, name):
         if (ours and not name.startswith(allowed)) or name.startswith(WIRE):
             return 'the store may see service/core and service/process alone'
     elif is_public_worker_header(path):
-        core = name.startswith('service/core/')
+        core = name.startswith('service/core/') or name == PUBLIC_SECURITY
         if name.startswith(WIRE) or (ours and not core and not is_public_worker_header(name)):
             return ('a public header of the worker may include service/core and other public '
                     'headers of the worker alone')
     elif path.startswith('worker/'):
-        allowed = ('service/core/', 'service/process/', 'service/rpc/convert.h',
-                   'service/rpc/message_size.h', 'service/rpc/status.h', 'worker/', 'lowmark/v1/')
+        allowed = ('service/core/', 'service/process/', 'service/security/',
+                   'service/rpc/channel.h', 'service/rpc/convert.h', 'service/rpc/message_size.h',
+                   'service/rpc/status.h', 'worker/', 'lowmark/v1/')
         if path.startswith(POSTGRES):
             allowed += ('store/postgres/connection_pool.h', 'store/postgres/options.h')
         if ours and not name.startswith(allowed):
             return 'the worker may see service/core, service/process and the wire alone'
     elif path.startswith('service/cli/'):
         allowed = ('service/cli/', 'service/core/', 'service/dev/', 'service/process/',
-                   'service/rpc/convert.h', 'service/rpc/message_size.h', 'service/rpc/status.h',
+                   'service/security/', 'service/rpc/channel.h', 'service/rpc/convert.h', 'service/rpc/message_size.h', 'service/rpc/status.h',
                    'lowmark/v1/')
         if ours and not name.startswith(allowed):
             return 'the command line is a client: it may see the wire, not the coordinator'
     elif path.startswith('service/rpc/'):
         if name.startswith('store/') and name != 'store/store.h':
             return 'service/rpc may see store/store.h, not what is behind it'
+    elif path.startswith('service/security/'):
+        allowed = ('service/core/', 'service/process/', 'service/security/')
+        if (ours and not name.startswith(allowed)) or name.startswith(WIRE):
+            return 'service/security may see service/core and service/process alone'
     elif path.startswith(('service/process/', 'service/dev/')):
         allowed = ('service/core/', 'service/process/', 'service/dev/')
         if (ours and not name.startswith(allowed)) or name.startswith(WIRE):

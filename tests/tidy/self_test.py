@@ -70,6 +70,16 @@ class IncludeTest(unittest.TestCase):
         self.refused('worker/internal/lease.cc', 'service/coordinator.h')
         self.taken('worker/internal/lease.cc', 'lowmark/v1/coordinator.grpc.pb.h')
 
+    def test_security_is_plain_but_one_header_of_it_public(self):
+        self.refused('service/security/pem.cc', 'grpcpp/server.h')
+        self.refused('service/security/access.cc', 'service/coordinator.h')
+        self.taken('service/security/access.cc', 'service/process/mutex.h')
+        for name, taken in (('connection_security.h', True), ('client_secrets.h', False)):
+            wrong = ('include', 'worker/options.h', 1)
+            files = include('worker/options.h', 'service/security/' + name)
+            self.assertEqual(wrong not in found(files), taken, name)
+        self.taken('worker/internal/runner.cc', 'service/security/client_secrets.h')
+
     def test_command_line_is_a_client(self):
         self.refused('service/cli/main.cc', 'service/coordinator.h')
         self.refused('service/cli/main.cc', 'store/store.h')

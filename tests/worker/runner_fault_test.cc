@@ -21,6 +21,8 @@ TEST_F(RunnerTest, RepeatsAReportUntilItIsAnswered) {
   source_->Append("0", 1);
   // More than gRPC's own retries take.
   coordinator_->Fail("ReportBatch", 30, Unavailable("storm"));
+  // A token that is replaced too early or too late loses nothing.
+  coordinator_->Fail("ReportBatch", 2, absl::UnauthenticatedError("another token"));
   StartWorker();
   ASSERT_TRUE(AwaitAfter("0", 1));
   EXPECT_TRUE(StopWorker().ok());

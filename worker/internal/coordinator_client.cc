@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
+#include "service/rpc/channel.h"
 #include "service/rpc/message_size.h"
 #include "service/rpc/status.h"
 
@@ -34,7 +35,7 @@ constexpr int kReconnectMs = 5000;
 // the other would not be found before it ended.
 constexpr int kLookUpMs = 1000;
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> Connect(const std::string& address, const ClientSecrets& secrets) {
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON(kServiceConfig);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
@@ -45,8 +46,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   // or stuck calls would be felt here.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(kLargestMessage);
-  return grpc::CreateCustomChannel(GrpcTarget(address), grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return MakeChannel(GrpcTarget(address), secrets, arguments);
 }
 
 }  // namespace
@@ -69,6 +69,8 @@ struct CoordinatorClient::Context : grpc::ClientContext {
 struct CoordinatorClient::AnyCall {
   virtual ~AnyCall() = default;
   std::shared_ptr<Context> context = std::make_shared<Context>();
+  // What it was made on; there may be another meanwhile.
+  std::shared_ptr<v1::CoordinatorService::Stub> stub;
 };
 
 template <typename Request, typename Response>
@@ -79,13 +81,20 @@ struct CoordinatorClient::Call : AnyCall {
   Callback<Response> callback;
 };
 
-CoordinatorClient::CoordinatorClient(const std::string& address, EventLoop& loop)
-    : loop_(loop), stub_(v1::CoordinatorService::NewStub(MakeChannel(address))) {}
+CoordinatorClient::CoordinatorClient(const std::string& address, EventLoop& loop,
+                                     std::shared_ptr<const ClientSecrets> secrets)
+    : address_(address), loop_(loop), secrets_(std::move(secrets)) {
+  Reconnect();
+}
 
 CoordinatorClient::~CoordinatorClient() {
   for (const auto& [key, call] : calls_) call->context->Cancel();
   MutexLock lock(mutex_);
   while (unanswered_ > 0) changed_.Wait(mutex_);
+}
+
+void CoordinatorClient::Reconnect() {
+  stub_ = v1::CoordinatorService::NewStub(Connect(address_, *secrets_));
 }
 
 template <typename Request, typename Response, typename Start>
@@ -94,10 +103,12 @@ CoordinatorClient::Cancel CoordinatorClient::Run(const Request& request, absl::D
   auto owned = std::make_unique<Call<Request, Response>>();
   auto* call = owned.get();
   calls_.emplace(call, std::move(owned));
+  call->stub = stub_;
   call->request = request;
   call->callback = std::move(callback);
   call->context->set_deadline(std::chrono::system_clock::now() +
                               absl::ToChronoMilliseconds(timeout));
+  AddToken(*secrets_, *call->context);
   {
     MutexLock lock(mutex_);
     ++unanswered_;

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "lowmark/v1/coordinator.grpc.pb.h"
 #include "service/process/mutex.h"
+#include "service/security/client_secrets.h"
 #include "worker/internal/event_loop.h"
 
 namespace lowmark {
@@ -31,9 +32,15 @@ class CoordinatorClient {
   // was there first.
   using Cancel = std::function<void()>;
 
-  CoordinatorClient(const std::string& address, EventLoop& loop);
+  // Plain and without a token, unless there are secrets.
+  CoordinatorClient(
+      const std::string& address, EventLoop& loop,
+      std::shared_ptr<const ClientSecrets> secrets = std::make_shared<const ClientSecrets>());
   // Ends all calls and waits for them; their callbacks are posted to the loop.
   ~CoordinatorClient();
+
+  // Makes new connections for the calls to come, with what the secrets have now.
+  void Reconnect();
 
   // `callback` runs on the loop exactly once, unless the loop ends first. Errors
   // have their reason (Reason in service/core/error.h).
@@ -65,8 +72,10 @@ class CoordinatorClient {
   // On the loop: a call that is over goes from calls_ to the caller.
   std::unique_ptr<AnyCall> Take(AnyCall* call);
 
+  const std::string address_;
   EventLoop& loop_;
-  std::unique_ptr<v1::CoordinatorService::Stub> stub_;
+  const std::shared_ptr<const ClientSecrets> secrets_;
+  std::shared_ptr<v1::CoordinatorService::Stub> stub_;
   // A call holds on to the channel, and the channel must not end on a thread of
   // gRPC, which would wait for itself. So calls are owned here, and gRPC's threads
   // only look at them.

@@ -28,7 +28,8 @@ SteadyTime Now() { return std::chrono::steady_clock::now(); }
 }  // namespace
 
 Runner::Runner(const WorkerOptions& options, std::shared_ptr<Source> source,
-               std::shared_ptr<Handler> handler, const LogOptions& log)
+               std::shared_ptr<Handler> handler, const LogOptions& log,
+               std::shared_ptr<ClientSecrets> secrets)
     : options_(options),
       log_(log),
       metrics_(options.stream),
@@ -37,10 +38,11 @@ Runner::Runner(const WorkerOptions& options, std::shared_ptr<Source> source,
       handlers_(loop_, std::move(handler), options.threads, trust_,
                 [this](const std::string& shard) { ResumeShard(shard); }),
       source_pool_(options.source_threads),
-      client_(std::make_unique<CoordinatorClient>(options.coordinator, *loop_)),
+      client_(std::make_unique<CoordinatorClient>(options.coordinator, *loop_, secrets)),
       context_{options_, loop_,     source_,  trust_, source_pool_,
                *client_, handlers_, metrics_, log_,   random_},
       sync_(context_, [this] { OnSessionExpired(); }),
+      connection_(context_, std::move(secrets)),
       lease_pause_(options.retry_initial, options.retry_maximum),
       beat_pause_(options.retry_initial, options.retry_maximum) {}
 
@@ -184,6 +186,7 @@ void Runner::OnLeases(SteadyTime sent, uint64_t session,
                     {"error", answer.status()}});
     }
     again(lease_pause_.Next(random_));
+    connection_.OnFailure(answer.status(), lease_pause_.attempts());
     LoseAllOf(answer.status());
   }
   FinishIfDone();
@@ -347,6 +350,7 @@ std::vector<std::shared_ptr<ShardRun>> Runner::Shards() const {
 }
 
 void Runner::Measure() {
+  connection_.Refresh();
   WorkerMetrics::Levels levels;
   const absl::Time now = absl::Now();
   levels.leases = static_cast<int64_t>(shards_.size());

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/internal/connection_watch.h"
 #include "worker/internal/context.h"
 #include "worker/internal/retry_pause.h"
 #include "worker/internal/shard_run.h"
@@ -18,9 +19,10 @@ namespace lowmark {
 
 class Runner {
  public:
-  // `options` must be valid.
+  // `options` must be valid; `secrets` are those of its security.
   Runner(const WorkerOptions& options, std::shared_ptr<Source> source,
-         std::shared_ptr<Handler> handler, const LogOptions& log);
+         std::shared_ptr<Handler> handler, const LogOptions& log,
+         std::shared_ptr<ClientSecrets> secrets);
   ~Runner();
 
   // As in Worker. Thread safe, but for Run.
@@ -75,6 +77,7 @@ class Runner {
   std::unique_ptr<CoordinatorClient> client_;
   WorkerContext context_;
   ShardSync sync_;
+  ConnectionWatch connection_;
 
   std::string worker_;
   uint64_t session_ = 0;       // raised with each; answers to an earlier one are not for us

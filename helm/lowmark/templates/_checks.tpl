@@ -1,7 +1,8 @@
 {{/* What a schema cannot say about values. Each message says what to do. */}}
 {{- define "lowmark.checks" -}}
 {{- include "lowmark.checkDatabase" . -}}
-{{- include "lowmark.checkSettings" (dict "at" "coordinator.settings" "settings" .Values.coordinator.settings "reserved" (dict "database" "database.existingSecret" "migrate" "migrations.mode" "listen" "coordinator.listenHost" "http-listen" "coordinator.listenHost" "drain-delay" "coordinator.drainDelaySeconds" "drain-timeout" "coordinator.drainTimeoutSeconds" "log-level" "coordinator.logLevel")) -}}
+{{- include "lowmark.checkSecurity" . -}}
+{{- include "lowmark.checkSettings" (dict "at" "coordinator.settings" "settings" .Values.coordinator.settings "reserved" (dict "database" "database.existingSecret" "migrate" "migrations.mode" "listen" "coordinator.listenHost" "http-listen" "coordinator.listenHost" "drain-delay" "coordinator.drainDelaySeconds" "drain-timeout" "coordinator.drainTimeoutSeconds" "log-level" "coordinator.logLevel" "tls-cert" "tls.existingSecret" "tls-key" "tls.existingSecret" "tls-client-ca" "tls.clientCA" "admin-tokens" "auth.existingSecret" "worker-tokens" "auth.existingSecret" "allow-insecure-tokens" "auth.allowInsecure")) -}}
 {{- range $group, $values := .Values.workers -}}
 {{- include "lowmark.checkGroup" (dict "at" (printf "workers.%s" $group) "values" (include "lowmark.workerValues" (dict "root" $ "values" $values) | fromYaml)) -}}
 {{- end -}}
@@ -26,6 +27,27 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "lowmark.checkSecurity" -}}
+{{- if and .Values.tls.enabled (not .Values.tls.existingSecret) -}}
+{{- fail "tls.enabled is set, and no tls.existingSecret: set it to a secret with tls.crt, tls.key and ca.crt" -}}
+{{- end -}}
+{{- if and .Values.tls.clientCA.existingSecret (not .Values.tls.enabled) -}}
+{{- fail "tls.clientCA.existingSecret is set, and tls.enabled is not: clients' certificates take TLS" -}}
+{{- end -}}
+{{- if and .Values.tls.client.existingSecret (not .Values.tls.enabled) -}}
+{{- fail "tls.client.existingSecret is set, and tls.enabled is not: clients' certificates take TLS" -}}
+{{- end -}}
+{{- if and .Values.tls.clientCA.existingSecret (not .Values.tls.client.existingSecret) -}}
+{{- fail "tls.clientCA.existingSecret is set, and no tls.client.existingSecret: the release's own workers and jobs need a certificate, too" -}}
+{{- end -}}
+{{- if and .Values.auth.enabled (not .Values.auth.existingSecret) -}}
+{{- fail (printf "auth.enabled is set, and no auth.existingSecret: set it to a secret with tokens, in the keys %s and %s" .Values.auth.workerKey .Values.auth.adminKey) -}}
+{{- end -}}
+{{- if and .Values.auth.enabled (not .Values.tls.enabled) (not .Values.auth.allowInsecure) -}}
+{{- fail "auth.enabled is set, and tls.enabled is not: others could read tokens on their way; set tls.enabled, or auth.allowInsecure where a mesh encrypts" -}}
+{{- end -}}
+{{- end -}}
+
 {{/* {at, settings, reserved: {flag: value to use instead}} */}}
 {{- define "lowmark.checkSettings" -}}
 {{- range $flag, $value := .settings -}}
@@ -47,7 +69,7 @@
 {{- if not (get $v.handler "type") -}}
 {{- fail (printf "%s.handler.type is missing: name the kind of handler, such as http" .at) -}}
 {{- end -}}
-{{- include "lowmark.checkSettings" (dict "at" (printf "%s.settings" .at) "settings" (include "lowmark.workerFlags" $v | fromYaml) "reserved" (dict "coordinator" "coordinator.address" "stream" (printf "%s.stream" .at) "http-listen" (printf "%s.listenHost" .at) "grace" (printf "%s.graceSeconds" .at) "log-level" (printf "%s.logLevel" .at))) -}}
+{{- include "lowmark.checkSettings" (dict "at" (printf "%s.settings" .at) "settings" (include "lowmark.workerFlags" $v | fromYaml) "reserved" (dict "coordinator" "coordinator.address" "stream" (printf "%s.stream" .at) "http-listen" (printf "%s.listenHost" .at) "grace" (printf "%s.graceSeconds" .at) "log-level" (printf "%s.logLevel" .at) "tls-ca" "tls.existingSecret" "tls-cert" "tls.client" "tls-key" "tls.client" "tls-server-name" "tls.serverName" "token-file" "auth.existingSecret" "allow-insecure-tokens" "auth.allowInsecure")) -}}
 {{- if $v.autoscaling.enabled -}}
 {{- include "lowmark.checkAutoscaling" (dict "at" .at "values" $v) -}}
 {{- end -}}

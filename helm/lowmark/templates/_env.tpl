@@ -69,8 +69,11 @@ The flags of a group of workers, as {flag: value}: `settings`, and what `source`
     secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}
 {{- end -}}
 
-{{/* Where the command line finds the coordinators. */}}
+{{/* Where the command line finds the coordinators, and as whom. */}}
 {{- define "lowmark.coordinatorVariable" -}}
 - name: LOWMARK_COORDINATOR
   value: {{ include "lowmark.coordinatorAddress" . | quote }}
+{{- with include "lowmark.clientSecurity" (dict "root" . "tokens" "admin") }}
+{{ . }}
+{{- end }}
 {{- end -}}
