@@ -80,6 +80,7 @@ struct ReportAnswer {
 struct HeartbeatAnswer {
   std::vector<std::string> hand_over;
   bool elected = false;
+  int64_t stats_token = 0;  // see SessionView
 };
 
 // A seek, before and after.

@@ -14,6 +14,7 @@ class MemoryUnderTest : public StoreUnderTest {
  public:
   Store& store() override { return store_; }
   void Advance(absl::Duration duration) override { now_ += duration; }
+  void LoseStats() override { store_.LoseStats(); }
 
  private:
   absl::Time now_ = absl::FromUnixSeconds(1700000000);

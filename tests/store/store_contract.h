@@ -33,6 +33,8 @@ class StoreUnderTest {
   virtual Store& store() = 0;
   // Lets the time pass, as far as sessions are concerned.
   virtual void Advance(absl::Duration duration) = 0;
+  // Loses what workers told of their shards, as a crash of the database does.
+  virtual void LoseStats() = 0;
 };
 
 using MakeStore = std::unique_ptr<StoreUnderTest> (*)();
@@ -58,6 +60,7 @@ class StoreContract : public testing::TestWithParam<MakeStore> {
 
   Store& store() { return under_test_->store(); }
   void Advance(absl::Duration duration) { under_test_->Advance(duration); }
+  void LoseStats() { under_test_->LoseStats(); }
 
   // A policy whose retries need no patience.
   static Policy TestPolicy();

@@ -123,7 +123,7 @@ def may_include(path, name):
                     'headers of the worker alone')
     elif path.startswith('worker/'):
         allowed = ('service/core/', 'service/process/', 'service/rpc/convert.h',
-                   'service/rpc/message_size.h', 'service/rpc/status.h', 'worker/', 'lowmark/v1/')
+                   'service/rpc/convert_stats.h', 'service/rpc/message_size.h', 'service/rpc/status.h', 'worker/', 'lowmark/v1/')
         if path.startswith(POSTGRES):
             allowed += ('store/postgres/connection_pool.h', 'store/postgres/options.h')
         if ours and not name.startswith(allowed):

@@ -13,6 +13,7 @@
 #include "worker/internal/retry_pause.h"
 #include "worker/internal/shard_run.h"
 #include "worker/internal/shard_sync.h"
+#include "worker/internal/stat_teller.h"
 
 namespace lowmark {
 
@@ -75,6 +76,7 @@ class Runner {
   std::unique_ptr<CoordinatorClient> client_;
   WorkerContext context_;
   ShardSync sync_;
+  StatTeller teller_;
 
   std::string worker_;
   uint64_t session_ = 0;       // raised with each; answers to an earlier one are not for us

@@ -37,6 +37,8 @@ class PostgresUnderTest : public StoreUnderTest {
         absl::StrCat("UPDATE lowmark.dead_letter_forwards SET next_try = next_try - ", by));
   }
 
+  void LoseStats() override { database_.Query("TRUNCATE lowmark.shard_stats"); }
+
  private:
   TestDatabase database_;
   PostgresStore store_;
