@@ -47,7 +47,9 @@ absl::Status ServerOptions::Validate() const {
 }
 
 Server::Server(Coordinator& coordinator)
-    : coordinator_service_(coordinator), admin_service_(coordinator) {}
+    : coordinator_service_(coordinator),
+      admin_service_(coordinator),
+      scaler_service_(coordinator) {}
 
 Server::~Server() {
   if (server_) Shutdown(absl::ZeroDuration());
@@ -66,6 +68,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&server->coordinator_service_);
   builder.RegisterService(&server->admin_service_);
+  builder.RegisterService(&server->scaler_service_);
   server->server_ = builder.BuildAndStart();
   if (!server->server_ || port == 0) {
     return absl::FailedPreconditionError(
@@ -85,9 +88,11 @@ void Server::SetServing(bool serving) {
   health->SetServingStatus(serving);
   health->SetServingStatus(v1::CoordinatorService::service_full_name(), serving);
   health->SetServingStatus(v1::AdminService::service_full_name(), serving);
+  health->SetServingStatus(externalscaler::ExternalScaler::service_full_name(), serving);
 }
 
 void Server::Shutdown(absl::Duration grace) {
+  scaler_service_.EndStreams();
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
   server_->Wait();
 }

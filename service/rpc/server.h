@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "service/rpc/admin_service.h"
 #include "service/rpc/coordinator_service.h"
+#include "service/rpc/scaler_service.h"
 
 namespace lowmark {
 
@@ -55,6 +56,7 @@ class Server {
 
   CoordinatorServiceImpl coordinator_service_;
   AdminServiceImpl admin_service_;
+  ScalerServiceImpl scaler_service_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };
