@@ -23,6 +23,8 @@ class SchemaTest(WithValues):
                 ("workers: {Orders: {}}", "workers", "Orders"),
                 ("workers: {orders: {streams: orders}}", "workers.orders", "streams"),
                 ("workers: {orders: {stream: a b}}", "workers.orders.stream", "pattern"),
+                ("workers: {orders: {autoscaling: {scaler: {wakeEvery: soon}}}}",
+                 "workers.orders.autoscaling.scaler.wakeEvery", "pattern"),
                 ("workers: {orders: {autoscaling: {type: vpa}}}", "workers.orders.autoscaling.type",
                  "hpa"),
                 ("workers: {orders: {source: {type: 7}}}", "workers.orders.source.type", "string"),
@@ -59,7 +61,6 @@ class SchemaTest(WithValues):
                 (database + group % "autoscaling: {enabled: true, minReplicas: 0}", "only KEDA"),
                 (database + group % "autoscaling: {enabled: true, minReplicas: 3, maxReplicas: 2}",
                  "maxReplicas is less than minReplicas"),
-                (database + group % "autoscaling: {enabled: true, type: keda}", "triggers is empty"),
                 (database + group % "autoscaling: {enabled: true, targetCPUUtilizationPercentage: 0}",
                  "nothing to scale by"),
                 (database + "workerDefaults: {resources: {requests: null}}\n" +
