@@ -156,7 +156,8 @@ void Coordinator::Heartbeat(const std::string& stream, Renewal renewal,
           done(session.status());
           return;
         }
-        done(HeartbeatAnswer{handovers_.AskAll(stream, worker), session->elected});
+        done(HeartbeatAnswer{handovers_.AskAll(stream, worker), session->elected,
+                             session->stats_token});
       });
 }
 
@@ -209,6 +210,7 @@ absl::StatusOr<SeekAnswer> Coordinator::Seek(const std::string& stream, const st
   auto record = store_.GetShard(stream, shard);
   if (!record.ok()) return record.status();
   SeekAnswer answer{*record, *record};
+  answer.after.stat.reset();  // its lease ends
   std::vector<ShardUpdate> updates(1);
   updates[0].shard = shard;
   updates[0].decide = [&](const ShardView& view) {
@@ -216,6 +218,13 @@ absl::StatusOr<SeekAnswer> Coordinator::Seek(const std::string& stream, const st
   };
   if (absl::Status status = store_.UpdateShards(stream, updates)[0]; !status.ok()) return status;
   return answer;
+}
+
+absl::StatusOr<ScaleNeed> Coordinator::ReadNeed(const std::string& stream, const ScaleRule& rule) {
+  auto load = store_.ReadWorkload(stream);
+  metrics_.CountStoreError("workload", load.status());
+  if (!load.ok()) return load.status();
+  return NeedOf(*load, rule);
 }
 
 }  // namespace lowmark

@@ -80,6 +80,7 @@ struct ReportAnswer {
 struct HeartbeatAnswer {
   std::vector<std::string> hand_over;
   bool elected = false;
+  int64_t stats_token = 0;  // see SessionView
 };
 
 // A seek, before and after.
@@ -124,6 +125,8 @@ class Coordinator {
   absl::StatusOr<SeekAnswer> Seek(const std::string& stream, const std::string& shard,
                                   const Position& position, const std::string& reason,
                                   bool dry_run);
+  // How many workers the stream needs, for who starts and stops them.
+  absl::StatusOr<ScaleNeed> ReadNeed(const std::string& stream, const ScaleRule& rule);
 
   // Answers all calls that wait and lets no more wait, before a shutdown.
   void Drain() { leases_.Drain(); }

@@ -82,6 +82,10 @@ absl::Status CheckEvent(const ShardEvent& event) {
   return CheckText("event.detail", event.detail);
 }
 
+absl::Status CheckTrouble(absl::string_view field, const std::optional<Trouble>& trouble) {
+  return trouble ? CheckText(field, trouble->message) : absl::OkStatus();
+}
+
 // What is wrong with going from `before` to `after`; nullptr where nothing is.
 const char* ForbiddenMove(const Shard& before, const Shard& after, SequenceOrder order) {
   if (after.stream != before.stream || after.shard != before.shard) return "is of another shard";
@@ -116,7 +120,12 @@ absl::Status CheckRenewal(const Renewal& renewal) {
       return InvalidField("loads.load", absl::StrCat(*each.load), "must be a number, 0 or more");
     }
   }
-  return absl::OkStatus();
+  for (const ToldStat& each : renewal.stats) {
+    if (auto s = CheckText("stats.shard", each.shard); !s.ok()) return s;
+    if (auto s = CheckTrouble("stats.trouble", each.stat.trouble); !s.ok()) return s;
+  }
+  return renewal.listing ? CheckTrouble("listing.trouble", renewal.listing->trouble)
+                         : absl::OkStatus();
 }
 
 absl::Time StoredTime(absl::Time time) {

@@ -26,6 +26,9 @@
 #include "service/core/lease.h"
 #include "service/core/policy.h"
 #include "service/core/record.h"
+#include "service/core/scaling.h"
+#include "service/core/shard_stat.h"
+#include "store/session.h"
 
 namespace lowmark {
 
@@ -36,6 +39,8 @@ struct Stream {
   std::string etag;  // changes with every update, never comes back
   absl::Time create_time;
   absl::Time update_time;
+  // What keeps its shards from being listed, as who lists them told: what operators read.
+  std::optional<Trouble> trouble = {};
 };
 
 // A dead letter's way to the destination that the stream's policy names.
@@ -152,6 +157,8 @@ struct ShardUpdate {
 struct ShardRecord {
   Shard shard;
   std::vector<std::string> parents;
+  // What its holder told of it: what operators read. Not set where nobody holds it.
+  std::optional<ShardStat> stat = {};
 };
 
 // A shard as its source describes it.
@@ -217,28 +224,6 @@ struct LeaseAnswers {
   // When another round may do more: when the next of the stream's sessions expires,
   // unless it is renewed, or enough workers have gathered.
   absl::Time look_again = absl::InfiniteFuture();
-};
-
-// What a shard weighs, in the measure of the stream's policy.
-struct ShardLoad {
-  std::string shard;
-  std::optional<double> load;  // where it was measured; finite, >= 0
-};
-
-// A sign of life.
-struct Renewal {
-  std::string worker;
-  // Whether `loads` are all the shards that the worker holds. A shard that was not
-  // measured yet weighs what its former owner measured.
-  bool measured = false;
-  std::vector<ShardLoad> loads = {};
-};
-
-// A session after its renewal.
-struct SessionView {
-  // Whether this worker is the one of its stream that lists the source's shards:
-  // the live worker whose session is the oldest.
-  bool elected = false;
 };
 
 // What a worker holds.
@@ -316,9 +301,9 @@ class Store {
   // it holds (the last it got, at least as many as it lacks) are returned instead, unchanged. A
   // worker whose call opened its session is answered at once, so it does not count as waiting.
   virtual absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) = 0;
-  // Renews sessions, of different workers; writes one row for each. The workers are
-  // proven by it. ABORTED SESSION_EXPIRED, in its place, for one that has ended or
-  // was never opened.
+  // Renews sessions, of different workers; writes one row for each, and what they told
+  // that is new. The workers are proven by it. ABORTED SESSION_EXPIRED, in its place, for
+  // one that has ended or was never opened. What was told may be lost at any time.
   virtual absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> RenewSessions(
       const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) = 0;
   // OK where the worker's session is open; ABORTED SESSION_EXPIRED otherwise.
@@ -326,6 +311,8 @@ class Store {
   // The stream's live workers and how many shards each holds. A worker counts
   // as wanting shards while a LeaseShards call of it waits.
   virtual absl::StatusOr<Census> ReadCensus(const std::string& stream) = 0;
+  // What there is to do in the stream, as far as its workers told. Reads all its shards.
+  virtual absl::StatusOr<Workload> ReadWorkload(const std::string& stream) = 0;
   // Shards that the worker holds.
   virtual absl::StatusOr<Holdings> ListHeld(const std::string& stream,
                                             const std::string& worker) = 0;

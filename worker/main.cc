@@ -65,6 +65,10 @@ void Declare(Options& options, Flags& flags) {
       .Add(app, "poll-interval", worker.poll_interval,
            "How long a shard without new records is left alone at most")
       ->group("Source");
+  options
+      .Add(app, "idle-after", worker.idle_after,
+           "A shard with nothing new for so long counts as idle when workers are scaled")
+      ->group("Source");
 
   DeclareHandler(options, flags.handler);
   options

@@ -42,6 +42,7 @@ absl::Status WorkerOptions::Validate() const {
            CheckRange("grace", grace, absl::ZeroDuration(), absl::Hours(1)),
            CheckRange("sync_interval", sync_interval, 10 * ms, absl::Hours(24)),
            CheckRange("poll_interval", poll_interval, ms, absl::Minutes(1)),
+           CheckRange("idle_after", idle_after, absl::Seconds(1), absl::Hours(1)),
            CheckRange("lease_wait", lease_wait, absl::Seconds(1), absl::Minutes(5)),
            CheckRange("call_timeout", call_timeout, 100 * ms, absl::Minutes(5)),
            CheckRange("retry_initial", retry_initial, ms, retry_maximum),

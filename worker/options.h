@@ -37,6 +37,9 @@ struct WorkerOptions {
   // How long a shard that has nothing new is left alone at most; shorter at
   // first: 1 ms..60 s.
   absl::Duration poll_interval = absl::Milliseconds(500);
+  // A shard counts as idle when nothing waits in it and nothing has come for so long, which
+  // autoscalers hear of: 1 s..1 h.
+  absl::Duration idle_after = absl::Minutes(1);
   // How long one LeaseShard call waits for a free shard: 1 s..5 min.
   absl::Duration lease_wait = absl::Seconds(30);
   // The time limit of every other call: 100 ms..5 min.

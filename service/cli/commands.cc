@@ -301,10 +301,8 @@ absl::Status Commands::ListShards(AdminClient& client) {
   request.set_stream(stream_);
   auto size = [](const v1::ListShardsResponse& page) { return page.shards_size(); };
   auto shards = client.List(&Stub::ListShards, request, limit_, size);
-  return PrintList(
-      shards, shards.ok() ? size(*shards) : 0,
-      absl::StrCat("shards in ", Safe(stream_), "; a worker adds those its source has"),
-      ShowShards);
+  if (!shards.ok()) return shards.status();
+  return PrintList(shards, size(*shards), WhyNoShards(stream_, *shards), ShowShards);
 }
 
 absl::Status Commands::GetShard(AdminClient& client) {

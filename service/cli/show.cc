@@ -75,6 +75,46 @@ std::string ShardCount(int64_t shards) {
   return absl::StrCat(shards, shards == 1 ? " shard" : " shards");
 }
 
+// "12s"; "" where it is not known.
+std::string LagText(const v1::Shard& shard) {
+  if (!shard.has_stat() || !shard.stat().has_lag_age()) return "";
+  return ShortDuration(shard.stat().lag_age());
+}
+
+std::string BacklogText(const v1::Shard& shard) {
+  return shard.stat().has_backlog() ? absl::StrCat(shard.stat().backlog()) : "";
+}
+
+// "source, for 2m5s: Access denied"; "" where there is none.
+std::string TroubleText(const v1::Trouble& trouble) {
+  if (trouble.message().empty()) return "";
+  return absl::StrCat(EnumName(trouble.kind()), ", for ", ShortDuration(trouble.lasted()), ": ",
+                      Safe(trouble.message()));
+}
+
+// A line for each trouble, with the shards that have it.
+void ShowTroubles(const v1::ListShardsResponse& shards, std::ostream& out) {
+  std::vector<std::pair<const v1::Shard*, int>> troubles;  // its first shard, how many more
+  for (const v1::Shard& shard : shards.shards()) {
+    if (!shard.stat().has_trouble()) continue;
+    const v1::Trouble& trouble = shard.stat().trouble();
+    const auto same = std::find_if(troubles.begin(), troubles.end(), [&](const auto& other) {
+      const v1::Trouble& before = other.first->stat().trouble();
+      return before.kind() == trouble.kind() && before.message() == trouble.message();
+    });
+    if (same == troubles.end()) {
+      troubles.emplace_back(&shard, 0);
+    } else {
+      ++same->second;
+    }
+  }
+  for (const auto& [shard, more] : troubles) {
+    out << "Trouble in " << Safe(shard->shard());
+    if (more > 0) out << " and " << more << " more";
+    out << " with the " << TroubleText(shard->stat().trouble()) << "\n";
+  }
+}
+
 std::string WorkerState(const v1::Worker& worker) {
   const bool on_trial = worker.status() == v1::WORKER_STATUS_LIVE && worker.probation();
   return on_trial ? "probation" : EnumName(worker.status());
@@ -167,6 +207,11 @@ void ShowStreams(const v1::ListStreamsResponse& streams, std::ostream& out) {
          ShortTime(stream.create_time())});
   }
   table.Print(out);
+  for (const v1::Stream& stream : streams.streams()) {
+    if (!stream.has_trouble()) continue;
+    out << "Trouble in " << Safe(stream.name()) << " with the " << TroubleText(stream.trouble())
+        << "\n";
+  }
 }
 
 void ShowStream(const v1::Stream& stream, std::ostream& out) {
@@ -175,20 +220,32 @@ void ShowStream(const v1::Stream& stream, std::ostream& out) {
       {"etag", Safe(stream.etag())},
       {"created", TimeText(stream.create_time())},
       {"updated", TimeText(stream.update_time())}};
+  if (stream.has_trouble()) pairs.emplace_back("trouble", TroubleText(stream.trouble()));
   for (auto& field : Fields(stream.config())) pairs.push_back(std::move(field));
   ShowPairs(pairs, out);
 }
 
 void ShowShards(const v1::ListShardsResponse& shards, std::ostream& out) {
-  Table table(
-      {"SHARD", "STATUS", "OWNER", ">EPOCH", "CHECKPOINT", ">DELIVERY", ">ATTEMPTS", ">LOST"});
+  Table table({"SHARD", "STATUS", "OWNER", ">EPOCH", "CHECKPOINT", ">DELIVERY", ">ATTEMPTS",
+               ">LOST", ">LAG"});
   for (const v1::Shard& shard : shards.shards()) {
     table.AddRow({Safe(shard.shard()), EnumName(shard.status()),
                   ShortenedInside(shard.owner(), kIdWidth), absl::StrCat(shard.epoch()),
                   ShortPosition(shard.checkpoint()), absl::StrCat(shard.delivery()),
-                  absl::StrCat(shard.attempts()), absl::StrCat(shard.lost_deliveries())});
+                  absl::StrCat(shard.attempts()), absl::StrCat(shard.lost_deliveries()),
+                  LagText(shard)});
   }
   table.Print(out);
+  ShowTroubles(shards, out);
+  if (shards.has_trouble()) {
+    out << "New shards cannot be found, trouble with the " << TroubleText(shards.trouble()) << "\n";
+  }
+}
+
+std::string WhyNoShards(const std::string& stream, const v1::ListShardsResponse& shards) {
+  const std::string of = absl::StrCat("shards in ", Safe(stream));
+  if (!shards.has_trouble()) return absl::StrCat(of, "; a worker adds those its source has");
+  return absl::StrCat(of, ": trouble with the ", TroubleText(shards.trouble()));
 }
 
 void ShowShard(const v1::Shard& shard, std::ostream& out) {
@@ -206,7 +263,10 @@ void ShowShard(const v1::Shard& shard, std::ostream& out) {
              {"redelivered for", fresh ? "" : EnumName(shard.cause())},
              {"not before", TimeText(shard.not_before())},
              {"parents", Safe(absl::StrJoin(shard.parents(), ", "))},
-             {"parents left", absl::StrCat(shard.parents_left())}},
+             {"parents left", absl::StrCat(shard.parents_left())},
+             {"lag", LagText(shard)},
+             {"backlog", BacklogText(shard)},
+             {"trouble", TroubleText(shard.stat().trouble())}},
             out);
 }
 

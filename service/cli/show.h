@@ -6,6 +6,7 @@
 #include <google/protobuf/message.h>
 
 #include <iosfwd>
+#include <string>
 
 #include "lowmark/v1/admin.pb.h"
 
@@ -14,6 +15,8 @@ namespace lowmark::cli {
 void ShowStreams(const v1::ListStreamsResponse& streams, std::ostream& out);
 void ShowStream(const v1::Stream& stream, std::ostream& out);
 void ShowShards(const v1::ListShardsResponse& shards, std::ostream& out);
+// What there are none of, where the list is empty, and why.
+std::string WhyNoShards(const std::string& stream, const v1::ListShardsResponse& shards);
 void ShowShard(const v1::Shard& shard, std::ostream& out);
 void ShowSeek(const v1::SeekShardResponse& seek, bool dry_run, std::ostream& out);
 void ShowWorkers(const v1::ListWorkersResponse& workers, std::ostream& out);

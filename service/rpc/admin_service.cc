@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
 #include "service/rpc/convert.h"
+#include "service/rpc/convert_stats.h"
 #include "service/rpc/status.h"
 
 namespace lowmark {
@@ -25,6 +26,7 @@ void Write(const Stream& stream, v1::Stream* proto) {
   proto->set_etag(stream.etag);
   ToProto(stream.create_time, proto->mutable_create_time());
   ToProto(stream.update_time, proto->mutable_update_time());
+  if (stream.trouble) ToProto(*stream.trouble, proto->mutable_trouble());
 }
 
 v1::ShardStatus StatusOf(const Shard& shard) {
@@ -51,6 +53,11 @@ void Write(const ShardRecord& record, v1::Shard* proto) {
   for (const std::string& parent : record.parents) proto->add_parents(parent);
   proto->set_parents_left(shard.parents_left);
   proto->set_cause(ToProto(shard.state.cause));
+  if (record.stat) {
+    proto->mutable_stat()->set_shard(shard.shard);
+    proto->mutable_stat()->set_epoch(shard.epoch);
+    ToProto(*record.stat, proto->mutable_stat());
+  }
 }
 
 v1::WorkerStatus StatusOf(const WorkerRecord& record) {
@@ -217,6 +224,9 @@ grpc::Status AdminServiceImpl::ListShards(grpc::ServerContext* context,
     response->set_next_page_token(records->back().shard.shard);
   }
   for (const ShardRecord& record : *records) Write(record, response->add_shards());
+  auto stream = coordinator_.store().GetStream(request->stream());
+  if (!stream.ok()) return ToGrpc(stream.status());
+  if (stream->trouble) ToProto(*stream->trouble, response->mutable_trouble());
   return grpc::Status::OK;
 }
 

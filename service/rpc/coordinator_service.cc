@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/rpc/convert.h"
+#include "service/rpc/convert_stats.h"
 #include "service/rpc/status.h"
 
 namespace lowmark {
@@ -87,13 +88,24 @@ absl::StatusOr<std::shared_ptr<const Report>> ReadReport(const v1::ReportBatchRe
   return report;
 }
 
-Renewal ReadRenewal(const v1::HeartbeatRequest& request) {
+absl::StatusOr<Renewal> ReadRenewal(const v1::HeartbeatRequest& request) {
   Renewal renewal;
   renewal.worker = request.worker();
   renewal.measured = request.loads_size() > 0;
   for (const v1::ShardLoad& load : request.loads()) {
     renewal.loads.push_back(
         {load.shard(), load.has_load() ? std::optional(load.load()) : std::nullopt});
+  }
+  for (int i = 0; i < request.stats_size(); ++i) {
+    auto stat = StatFromProto(absl::StrCat("stats[", i, "]"), request.stats(i));
+    if (!stat.ok()) return stat.status();
+    renewal.stats.push_back({request.stats(i).shard(), request.stats(i).epoch(), *std::move(stat)});
+  }
+  if (request.has_listing()) renewal.listing.emplace();
+  if (request.listing().has_trouble()) {
+    auto trouble = TroubleFromProto("listing.trouble", request.listing().trouble());
+    if (!trouble.ok()) return trouble.status();
+    renewal.listing->trouble = *std::move(trouble);
   }
   return renewal;
 }
@@ -170,9 +182,11 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(grpc::CallbackServer
                                                             const v1::HeartbeatRequest* request,
                                                             v1::HeartbeatResponse* response) {
   if (auto s = gate_.Admit(*context, *request); !s.ok()) return Refuse(context, s);
+  auto renewal = ReadRenewal(*request);
+  if (!renewal.ok()) return Refuse(context, renewal.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   coordinator_.Heartbeat(
-      request->stream(), ReadRenewal(*request), [context] { return context->IsCancelled(); },
+      request->stream(), *std::move(renewal), [context] { return context->IsCancelled(); },
       [this, reactor, response](absl::StatusOr<HeartbeatAnswer> answer) {
         if (answer.ok()) {
           ToProto(coordinator_.options().session_ttl, response->mutable_session_ttl());
@@ -180,6 +194,7 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::Heartbeat(grpc::CallbackServer
             response->add_hand_over_shards(shard);
           }
           response->set_sync_shards(answer->elected);
+          response->set_stats_token(answer->stats_token);
         }
         reactor->Finish(ToGrpc(answer.status()));
       });

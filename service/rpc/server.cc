@@ -56,7 +56,8 @@ Server::Server(Coordinator& coordinator, std::unique_ptr<ServerSecrets> secrets)
       credentials_(secrets_->tls() == nullptr ? grpc::InsecureServerCredentials()
                                               : ReloadingCredentials(*secrets_->tls())),
       coordinator_service_(coordinator, secrets_->access()),
-      admin_service_(coordinator, secrets_->access()) {}
+      admin_service_(coordinator, secrets_->access()),
+      scaler_service_(coordinator) {}
 
 Server::~Server() {
   refresh_.reset();
@@ -79,6 +80,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
   builder.AddListeningPort(options.listen, server->credentials_, &port);
   builder.RegisterService(&server->coordinator_service_);
   builder.RegisterService(&server->admin_service_);
+  builder.RegisterService(&server->scaler_service_);
   server->server_ = builder.BuildAndStart();
   if (!server->server_ || port == 0) {
     return absl::FailedPreconditionError(
@@ -118,9 +120,11 @@ void Server::SetServing(bool serving) {
   health->SetServingStatus(serving);
   health->SetServingStatus(v1::CoordinatorService::service_full_name(), serving);
   health->SetServingStatus(v1::AdminService::service_full_name(), serving);
+  health->SetServingStatus(externalscaler::ExternalScaler::service_full_name(), serving);
 }
 
 void Server::Shutdown(absl::Duration grace) {
+  scaler_service_.EndStreams();
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
   server_->Wait();
 }

@@ -16,6 +16,7 @@
 #include "service/process/ticker.h"
 #include "service/rpc/admin_service.h"
 #include "service/rpc/coordinator_service.h"
+#include "service/rpc/scaler_service.h"
 #include "service/security/server_secrets.h"
 
 namespace lowmark {
@@ -71,6 +72,7 @@ class Server {
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   CoordinatorServiceImpl coordinator_service_;
   AdminServiceImpl admin_service_;
+  ScalerServiceImpl scaler_service_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   std::optional<Ticker> refresh_;

@@ -23,6 +23,7 @@ constexpr int32_t kMostCapacity = 1000000;
 constexpr int kMostShards = 10000;
 constexpr int kMostLoads = 100000;
 constexpr int kMostParents = 100;
+constexpr int kMostStats = 1000;
 constexpr size_t kLongestErrorType = 256;
 constexpr size_t kLongestErrorMessage = 8192;
 constexpr size_t kLongestKey = 64 << 10;
@@ -195,6 +196,27 @@ absl::Status CheckLoads(const google::protobuf::RepeatedPtrField<v1::ShardLoad>&
   return absl::OkStatus();
 }
 
+// The rest of what they say is checked where it is converted.
+absl::Status CheckStats(const google::protobuf::RepeatedPtrField<v1::ShardStat>& stats) {
+  if (stats.size() > kMostStats) {
+    return InvalidField("stats", absl::StrCat(stats.size(), " entries"),
+                        absl::StrCat("must have at most ", kMostStats));
+  }
+  std::unordered_set<absl::string_view, absl::Hash<absl::string_view>> seen;
+  for (int i = 0; i < stats.size(); ++i) {
+    const std::string name = absl::StrCat("stats[", i, "]");
+    if (auto s = First({CheckId(absl::StrCat(name, ".shard"), stats[i].shard()),
+                        CheckPositive(absl::StrCat(name, ".epoch"), stats[i].epoch())});
+        !s.ok()) {
+      return s;
+    }
+    if (!seen.insert(stats[i].shard()).second) {
+      return InvalidField(absl::StrCat(name, ".shard"), stats[i].shard(), "must be listed once");
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Validate(const v1::LeaseShardRequest& request) {
@@ -238,7 +260,7 @@ absl::Status Validate(const v1::ReportBatchRequest& request) {
 
 absl::Status Validate(const v1::HeartbeatRequest& request) {
   return First({CheckId("stream", request.stream()), CheckId("worker", request.worker()),
-                CheckLoads(request.loads())});
+                CheckLoads(request.loads()), CheckStats(request.stats())});
 }
 
 absl::Status Validate(const v1::ReleaseShardRequest& request) {

@@ -201,7 +201,8 @@ absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> MemoryStore::RenewSessi
     }
     const WorkerRecord record = RecordOf(**data, renewal.worker, now);
     (*session)->proven = (*session)->proven || record.load.held > 0;
-    views.emplace_back(SessionView{IsElected(**data, renewal.worker, now)});
+    KeepStats(**data, renewal, now);
+    views.emplace_back(SessionView{IsElected(**data, renewal.worker, now), (*data)->stats_token});
   }
   return views;
 }

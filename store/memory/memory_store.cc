@@ -62,7 +62,7 @@ absl::StatusOr<Stream> MemoryStore::GetStream(const std::string& name) {
   MutexLock lock(mutex_);
   auto data = Find(name);
   if (!data.ok()) return data.status();
-  return (*data)->stream;
+  return WithTrouble(**data, Now());
 }
 
 absl::StatusOr<std::vector<Stream>> MemoryStore::ListStreams(const std::string& after,
@@ -72,7 +72,7 @@ absl::StatusOr<std::vector<Stream>> MemoryStore::ListStreams(const std::string& 
   std::vector<Stream> streams;
   for (auto it = streams_.upper_bound(after);
        it != streams_.end() && static_cast<int32_t>(streams.size()) < limit; ++it) {
-    streams.push_back(it->second.stream);
+    streams.push_back(WithTrouble(it->second, Now()));
   }
   return streams;
 }
@@ -146,7 +146,7 @@ absl::StatusOr<ShardRecord> MemoryStore::GetShard(const std::string& stream,
   if (!data.ok()) return data.status();
   auto found = (*data)->shards.find(shard);
   if (found == (*data)->shards.end()) return ShardNotFound(stream, shard);
-  return static_cast<const ShardRecord&>(found->second);
+  return WithStat(**data, found->second, Now());
 }
 
 absl::StatusOr<std::vector<ShardRecord>> MemoryStore::ListShards(const std::string& stream,
@@ -156,8 +156,12 @@ absl::StatusOr<std::vector<ShardRecord>> MemoryStore::ListShards(const std::stri
   MutexLock lock(mutex_);
   auto data = Find(stream);
   if (!data.ok()) return data.status();
-  const auto page = Page((*data)->shards, after, limit, [](const StoredShard&) { return true; });
-  return std::vector<ShardRecord>(page.begin(), page.end());
+  std::vector<ShardRecord> records;
+  for (const auto& shard :
+       Page((*data)->shards, after, limit, [](const StoredShard&) { return true; })) {
+    records.push_back(WithStat(**data, shard, Now()));
+  }
+  return records;
 }
 
 std::vector<absl::Status> MemoryStore::UpdateShards(const std::string& stream,

@@ -33,6 +33,8 @@ class MemoryStore : public Store {
 
   // What PostgreSQL's timeline is after a failover; 0 at first.
   void SetTimeline(int64_t timeline);
+  // Forgets what workers told of their shards, as PostgreSQL does when it crashes.
+  void LoseStats();
 
   absl::StatusOr<Stream> CreateStream(const std::string& name, const Policy& policy) override;
   absl::StatusOr<Stream> GetStream(const std::string& name) override;
@@ -57,6 +59,7 @@ class MemoryStore : public Store {
       const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) override;
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
+  absl::StatusOr<Workload> ReadWorkload(const std::string& stream) override;
   absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
                                                         const std::string& after,
@@ -98,6 +101,13 @@ class MemoryStore : public Store {
     bool ended = false;
     std::map<std::string, double> loads;  // of the shards it holds, as far as measured
   };
+  // What was told of a shard, or of the source's list of them.
+  struct StoredStat {
+    int64_t epoch = 0;
+    std::string worker;
+    ShardStat stat;
+    absl::Time since;  // of its trouble
+  };
   // A shard with what the store alone keeps of it.
   struct StoredShard : ShardRecord {
     absl::Time leased_at = absl::UnixEpoch();
@@ -110,6 +120,9 @@ class MemoryStore : public Store {
     std::map<int64_t, DeadLetter> dead_letters;
     std::map<int64_t, int64_t> claims;  // the last one of each dead letter
     std::map<int64_t, ShardEvent> events;
+    std::map<std::string, StoredStat> stats;  // by shard
+    StoredStat listing;
+    int64_t stats_token = 0;
   };
 
   // STREAM_NOT_FOUND or SESSION_EXPIRED.
@@ -132,6 +145,10 @@ class MemoryStore : public Store {
   absl::StatusOr<LeaseGrant> Answer(StreamData& data, const LeaseCall& call, absl::Duration ttl,
                                     absl::Time now, bool& complete) LOWMARK_REQUIRES(mutex_);
   bool EndExpiredSessions(StreamData& data, absl::Time now) LOWMARK_REQUIRES(mutex_);
+  void KeepStats(StreamData& data, const Renewal& renewal, absl::Time now) LOWMARK_REQUIRES(mutex_);
+  static Stream WithTrouble(const StreamData& data, absl::Time now);
+  static ShardRecord WithStat(const StreamData& data, const StoredShard& record, absl::Time now);
+  static bool IsLive(const StreamData& data, const std::string& worker, absl::Time now);
   static Census TakeCensus(const StreamData& data, absl::Time now, int64_t& free);
   static WorkerRecord RecordOf(const StreamData& data, const std::string& worker, absl::Time now);
   static bool IsElected(const StreamData& data, const std::string& worker, absl::Time now);

@@ -109,12 +109,16 @@ absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> PostgresStore::RenewSes
   workers.Finish();
   loads.Finish();
   std::unordered_map<std::string, bool> renewed;  // whether it is elected
+  int64_t stream_id = 0;
+  int64_t token = 0;
   const absl::Status status =
       pool_->Run(Mode::kStatement, [&](pqxx::transaction_base& transaction) {
         renewed.clear();
         const pqxx::result rows = transaction.exec_params(
             sql::kRenewSessions, stream, workers.Finish(), ToMicros(ttl), loads.Finish());
         if (rows.empty()) return StreamNotFound(stream);
+        stream_id = ToInt(rows[0][3]);
+        token = rows[0][4].is_null() ? 0 : ToInt(rows[0][4]);
         for (const pqxx::row& row : rows) {
           if (row[0].is_null()) continue;
           renewed[row[0].as<std::string>()] = row[2].is_null() || ToInt(row[1]) <= ToInt(row[2]);
@@ -122,11 +126,18 @@ absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> PostgresStore::RenewSes
         return absl::OkStatus();
       });
   if (!status.ok()) return status;
+  std::vector<const Renewal*> telling;
+  for (const Renewal& renewal : renewals) {
+    const bool tells = !renewal.stats.empty() || renewal.listing;
+    if (tells && renewed.contains(renewal.worker)) telling.push_back(&renewal);
+  }
+  // The sessions live, whatever becomes of this.
+  if (!telling.empty()) token = KeepStats(stream_id, token, telling);
   std::vector<absl::StatusOr<SessionView>> views;
   for (const Renewal& renewal : renewals) {
     auto found = renewed.find(renewal.worker);
     if (found != renewed.end()) {
-      views.emplace_back(SessionView{found->second});
+      views.emplace_back(SessionView{found->second, token});
       continue;
     }
     const absl::Status checked = CheckRenewal(renewal);

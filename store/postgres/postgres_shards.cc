@@ -146,7 +146,7 @@ absl::StatusOr<ShardRecord> PostgresStore::GetShard(const std::string& stream,
         if (!id.ok()) return id.status();
         const pqxx::result rows = transaction.exec_params(sql::kSelectShard, *id, shard);
         if (rows.empty()) return ShardNotFound(stream, shard);
-        records = {{ReadShard(stream, rows[0]), {}}};
+        records = {ReadShardRecord(stream, rows[0])};
         AddParents(transaction, *id, records);
         return absl::OkStatus();
       });
@@ -167,7 +167,7 @@ absl::StatusOr<std::vector<ShardRecord>> PostgresStore::ListShards(const std::st
         if (!id.ok()) return id.status();
         for (const pqxx::row& row :
              transaction.exec_params(sql::kSelectShards, *id, after, limit)) {
-          records.push_back({ReadShard(stream, row), {}});
+          records.push_back(ReadShardRecord(stream, row));
         }
         AddParents(transaction, *id, records);
         return absl::OkStatus();

@@ -112,9 +112,9 @@ absl::StatusOr<Stream> PostgresStore::GetStream(const std::string& name) {
   absl::StatusOr<Stream> stream = absl::InternalError("not run");
   const absl::Status status =
       pool_->Run(Mode::kStatement, [&](pqxx::transaction_base& transaction) {
-        const pqxx::result rows = transaction.exec_params(sql::kSelectStream, name);
+        const pqxx::result rows = transaction.exec_params(sql::kShowStream, name);
         if (rows.empty()) return StreamNotFound(name);
-        stream = ReadStream(rows[0]);
+        stream = ReadStreamWithTrouble(rows[0]);
         return stream.status();
       });
   if (!status.ok()) return status;
@@ -129,7 +129,7 @@ absl::StatusOr<std::vector<Stream>> PostgresStore::ListStreams(const std::string
       pool_->Run(Mode::kStatement, [&](pqxx::transaction_base& transaction) {
         streams.clear();
         for (const pqxx::row& row : transaction.exec_params(sql::kSelectStreams, after, limit)) {
-          auto stream = ReadStream(row);
+          auto stream = ReadStreamWithTrouble(row);
           if (!stream.ok()) return stream.status();
           streams.push_back(*std::move(stream));
         }

@@ -71,6 +71,7 @@ class PostgresStore : public Store {
       const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) override;
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
+  absl::StatusOr<Workload> ReadWorkload(const std::string& stream) override;
   absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
                                                         const std::string& after,
@@ -132,6 +133,10 @@ class PostgresStore : public Store {
   absl::Status TryLease(pqxx::transaction_base& transaction, Round& round,
                         std::vector<std::vector<LeaseGrant::Lease>>& leases, bool& more);
   absl::Status Withdraw(Round& round);
+
+  // Writes what the workers of these renewals told; the token of what holds it, 0 where
+  // it could not be written. `token` is what it was before.
+  int64_t KeepStats(int64_t stream_id, int64_t token, const std::vector<const Renewal*>& renewals);
 
   void UpdateGroup(const Group& group);
   absl::Status TryGroup(pqxx::transaction_base& transaction, const Group& group);

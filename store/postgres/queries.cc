@@ -30,8 +30,18 @@ FROM lowmark.streams WHERE name = $1)sql";
 
 const char kSelectStreamId[] = "SELECT stream_id FROM lowmark.streams WHERE name = $1";
 
-const char kSelectStreams[] = "SELECT " STREAM_COLUMNS R"sql(
-FROM lowmark.streams WHERE name > $1 ORDER BY name LIMIT $2)sql";
+// With what keeps its shards from being listed, told by a worker that lives.
+#define STREAM_WITH_TROUBLE                                                    \
+  "SELECT " STREAM_COLUMNS                                                     \
+  ", t.trouble, t.message, extract(epoch FROM clock_timestamp() - t.since) "   \
+  "FROM lowmark.streams s LEFT JOIN lowmark.shard_stats t "                    \
+  "ON t.stream_id = s.stream_id AND t.shard = '' AND t.trouble IS NOT NULL "   \
+  "AND EXISTS (SELECT FROM lowmark.workers w WHERE w.stream_id = s.stream_id " \
+  "AND w.worker = t.worker AND " IS_LIVE("w.") ") "
+
+const char kShowStream[] = STREAM_WITH_TROUBLE "WHERE name = $1";
+
+const char kSelectStreams[] = STREAM_WITH_TROUBLE "WHERE name > $1 ORDER BY name LIMIT $2";
 
 const char kLockStream[] = "SELECT " STREAM_COLUMNS R"sql(, stream_id
 FROM lowmark.streams WHERE name = $1 FOR NO KEY UPDATE)sql";
@@ -48,11 +58,21 @@ const char kDeleteStream[] = "SELECT lowmark.delete_stream($1)";
 
 // --- Shards --------------------------------------------------------------------
 
-const char kSelectShard[] = "SELECT " SHARD_COLUMNS("") R"sql(
-FROM lowmark.shards WHERE stream_id = $1 AND shard = $2)sql";
+// With what the holder of the lease told of it, looked up for each by itself: for many,
+// PostgreSQL would read all of a stream's where it took these for few.
+#define SHARD_WITH_STAT \
+  "SELECT " SHARD_COLUMNS(                                                        \
+      "s.") ", t.idle, extract(epoch FROM t.lag_age), t.backlog, t.trouble, "     \
+            "t.message, extract(epoch FROM clock_timestamp() - t.since) "         \
+            "FROM lowmark.shards s LEFT JOIN LATERAL ("                           \
+            "SELECT t.* FROM lowmark.shard_stats t WHERE t.stream_id = $1 "       \
+            "AND t.shard = s.shard AND t.epoch = s.epoch AND s.owner <> '' "      \
+            "LIMIT 1) AS t ON true "
 
-const char kSelectShards[] = "SELECT " SHARD_COLUMNS("") R"sql(
-FROM lowmark.shards WHERE stream_id = $1 AND shard > $2 ORDER BY shard LIMIT $3)sql";
+const char kSelectShard[] = SHARD_WITH_STAT "WHERE s.stream_id = $1 AND s.shard = $2";
+
+const char kSelectShards[] =
+    SHARD_WITH_STAT "WHERE s.stream_id = $1 AND s.shard > $2 ORDER BY s.shard LIMIT $3";
 
 const char kSelectParents[] = R"sql(
 SELECT shard, parent FROM lowmark.shard_parents
@@ -318,7 +338,8 @@ WITH locked AS MATERIALIZED (
   RETURNING w.worker, w.session
 )
 SELECT r.worker, r.session, (SELECT min(w.session) FROM lowmark.workers w
-  WHERE w.stream_id = s.stream_id AND NOT w.gone AND )sql" IS_LIVE("w.") R"sql()
+  WHERE w.stream_id = s.stream_id AND NOT w.gone AND )sql" IS_LIVE("w.") R"sql(), s.stream_id,
+  (SELECT t.token FROM lowmark.shard_stats t WHERE t.stream_id = s.stream_id AND t.shard = '')
 FROM lowmark.streams s LEFT JOIN renewed r ON true WHERE s.name = $1)sql";
 
 const char kSelectSession[] = R"sql(

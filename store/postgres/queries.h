@@ -16,8 +16,9 @@ inline constexpr char kFreeChannel[] = "lowmark_free";
 // --- Streams: by the unique index on name ------------------------------------
 extern const char kInsertStream[];    // locks the new row
 extern const char kSelectStream[];    // no lock
+extern const char kShowStream[];      // no lock; with its trouble: primary keys
 extern const char kSelectStreamId[];  // no lock
-extern const char kSelectStreams[];   // no lock; walks the index
+extern const char kSelectStreams[];   // no lock; as kShowStream, walks the index
 extern const char kLockStream[];      // FOR NO KEY UPDATE: one round or AddShards at a time
 extern const char kLockDoomed[];      // FOR UPDATE: nothing may refer to it any more
 extern const char kUpdateStream[];    // the row is locked already
@@ -62,6 +63,12 @@ extern const char kRenewSessions[];  // locks the workers' rows by id; primary k
 extern const char kSelectSession[];  // no lock; primary key
 extern const char kSelectWorkers[];  // no lock; walks the primary key
 extern const char kChangeWorker[];   // locks the worker's row; primary key
+
+// --- What workers tell of their shards -------------------------------------------
+extern const char kMarkStats[];     // locks the stream's row of shard_stats, where it is new
+extern const char kTellStats[];     // locks rows of shard_stats by id; primary keys
+extern const char kTellListing[];   // locks the stream's row of shard_stats; primary key
+extern const char kReadWorkload[];  // no lock; reads all of the stream's shards and workers
 
 // --- Dead letters and audit ------------------------------------------------------
 extern const char kTakeDeadLetterIds[];    // no lock

@@ -19,6 +19,13 @@ constexpr std::array<const char*, 6> kPositionKinds = {"TRIM_HORIZON", "LATEST",
 
 std::string ToText(const pqxx::field& field) { return {field.c_str(), field.size()}; }
 
+// Three columns from `first` on: kind, message, how long it has lasted.
+std::optional<Trouble> ReadTrouble(const pqxx::row& row, pqxx::row::size_type first) {
+  if (row[first].is_null()) return std::nullopt;
+  return Trouble{static_cast<Trouble::Kind>(ToInt(row[first])), ToText(row[first + 1]),
+                 ToDuration(row[first + 2])};
+}
+
 Position::Kind ToPositionKind(absl::string_view name) {
   const auto* found = std::find(kPositionKinds.begin(), kPositionKinds.end(), name);
   // What is not one of these cannot be in a column of the enum.
@@ -50,6 +57,8 @@ absl::Time ToTime(const pqxx::field& field) {
   const int64_t total = seconds * 1000000 + micros;
   return absl::FromUnixMicros(negative ? -total : total);
 }
+
+absl::Duration ToDuration(const pqxx::field& field) { return ToTime(field) - absl::UnixEpoch(); }
 
 std::string FormatTimestamp(absl::Time time) {
   return absl::FormatTime("%E4Y-%m-%d %H:%M:%E6S+00", time, absl::UTCTimeZone());
@@ -85,6 +94,25 @@ Shard ReadShard(const std::string& stream, const pqxx::row& row) {
   state.cause = static_cast<Redelivery>(ToInt(row[14]));
   state.declared = ToDeclared(row[15]);
   return shard;
+}
+
+ShardRecord ReadShardRecord(const std::string& stream, const pqxx::row& row) {
+  constexpr pqxx::row::size_type kStat = 16;  // the first column after the shard's
+  ShardRecord record{ReadShard(stream, row), {}};
+  if (row[kStat].is_null()) return record;
+  ShardStat stat;
+  stat.idle = *row[kStat].c_str() == 't';
+  if (!row[kStat + 1].is_null()) stat.lag_age = ToDuration(row[kStat + 1]);
+  if (!row[kStat + 2].is_null()) stat.backlog = ToInt(row[kStat + 2]);
+  stat.trouble = ReadTrouble(row, kStat + 3);
+  record.stat = std::move(stat);
+  return record;
+}
+
+absl::StatusOr<Stream> ReadStreamWithTrouble(const pqxx::row& row) {
+  auto stream = ReadStream(row);
+  if (stream.ok()) stream->trouble = ReadTrouble(row, 5);
+  return stream;
 }
 
 absl::StatusOr<Stream> ReadStream(const pqxx::row& row) {

@@ -17,6 +17,8 @@ namespace lowmark {
 int64_t ToInt(const pqxx::field& field);
 // Reads what `extract(epoch FROM ...)` gave, exact to the microsecond.
 absl::Time ToTime(const pqxx::field& field);
+// The same of a length of time.
+absl::Duration ToDuration(const pqxx::field& field);
 // A timestamptz parameter; exact to the microsecond.
 std::string FormatTimestamp(absl::Time time);
 // A duration parameter: microseconds, at least 0, at most a century.
@@ -26,8 +28,12 @@ const char* PositionKindName(Position::Kind kind);
 
 // A row of SHARD_COLUMNS.
 Shard ReadShard(const std::string& stream, const pqxx::row& row);
+// A row of SHARD_WITH_STAT.
+ShardRecord ReadShardRecord(const std::string& stream, const pqxx::row& row);
 // A row of STREAM_COLUMNS. INTERNAL where its policy cannot be read.
 absl::StatusOr<Stream> ReadStream(const pqxx::row& row);
+// A row of STREAM_WITH_TROUBLE. As ReadStream.
+absl::StatusOr<Stream> ReadStreamWithTrouble(const pqxx::row& row);
 // Rows of DEAD_LETTER_COLUMNS and of EVENT_COLUMNS.
 DeadLetter ReadDeadLetter(const std::string& stream, const pqxx::row& row);
 ShardEvent ReadEvent(const std::string& stream, const pqxx::row& row);

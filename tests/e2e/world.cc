@@ -32,9 +32,12 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-std::unique_ptr<ChildProcess> Start(std::vector<std::string> argv, const std::string& log) {
+std::unique_ptr<ChildProcess> Start(
+    std::vector<std::string> argv, const std::string& log,
+    const std::vector<std::pair<std::string, std::string>>& env = {}) {
   ProcessOptions options;
   options.argv = std::move(argv);
+  options.env = env;
   options.out = Output::File(log);
   options.err = Output::Stdout();
   auto process = ChildProcess::Start(options);
@@ -157,27 +160,19 @@ void World::StartCoordinator(int i, const std::string& address) {
 }
 
 void World::StartWorker(int i) {
-  std::vector<std::string> argv = {WORKER,
-                                   "--coordinator",
-                                   Target(),
-                                   "--stream",
-                                   "t",
-                                   "--handler",
-                                   "exec",
-                                   "--handler-command",
-                                   absl::StrCat(HANDLER, " ", directory_),
-                                   "--http-listen",
-                                   "127.0.0.1:0",
-                                   "--grace",
-                                   "20s",
-                                   "--sync-interval",
-                                   "1s"};
+  std::vector<std::string> argv = {WORKER, "--coordinator",   Target(),      "--stream",
+                                   "t",    "--http-listen",   "127.0.0.1:0", "--grace",
+                                   "20s",  "--sync-interval", "1s"};
   const std::vector<std::string> files = {"--source", "file", "--source-path",
                                           directory_ + "/source"};
-  const std::vector<std::string>& source = options_.source.empty() ? files : options_.source;
-  argv.insert(argv.end(), source.begin(), source.end());
-  argv.insert(argv.end(), options_.worker.begin(), options_.worker.end());
-  workers_[i] = Start(std::move(argv), absl::StrCat(directory_, "/worker-", i, ".log"));
+  const std::vector<std::string> ledger = {"--handler", "exec", "--handler-command",
+                                           absl::StrCat(HANDLER, " ", directory_)};
+  for (const auto& part : {options_.source.empty() ? files : options_.source,
+                           options_.handler.empty() ? ledger : options_.handler, options_.worker}) {
+    argv.insert(argv.end(), part.begin(), part.end());
+  }
+  workers_[i] =
+      Start(std::move(argv), absl::StrCat(directory_, "/worker-", i, ".log"), options_.worker_env);
 }
 
 void World::CreateStream(const std::string& stream, const std::vector<std::string>& sets) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -36,6 +37,10 @@ struct WorldOptions {
   absl::Duration connection_age = absl::Minutes(10);
   // The workers' flags of their source, where that is not the one of the files below.
   std::vector<std::string> source = {};
+  // The same of their handler, where that is not the one that keeps the ledger.
+  std::vector<std::string> handler = {};
+  // What is added to the workers' environment.
+  std::vector<std::pair<std::string, std::string>> worker_env = {};
   // More options of `lowmark-coordinator serve`, of workers, and of `lowmark`.
   std::vector<std::string> serve = {};
   std::vector<std::string> worker = {};

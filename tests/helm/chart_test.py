@@ -115,9 +115,27 @@ class ChartTest(WithValues):
 
     def test_workers_that_are_scaled_have_no_number_of_their_own(self):
         things = rendered("full")
-        for group in ("orders", "refunds"):
+        for group in ("orders", "refunds", "returns"):
             self.assertNotIn("replicas", find(things, "Deployment",
                                               f"mine-lowmark-worker-{group}")["spec"])
+
+    def test_keda_asks_the_coordinators_where_it_has_no_triggers(self):
+        group = ("workers: {orders: {stream: orders, source: {type: file, path: /data},"
+                 " handler: {type: exec, command: cat}, autoscaling: {enabled: true, type: keda%s}}}")
+
+        def trigger(text):
+            spec = find(self.accepted(text), "ScaledObject", "mine-lowmark-worker-orders")["spec"]
+            self.assertEqual(len(spec["triggers"]), 1)
+            return spec["triggers"][0]
+        self.assertEqual(trigger("database: {url: x}\n" + group % ""), {
+            "type": "external", "metadata": {
+                "scalerAddress": "mine-lowmark-coordinator-headless.streams.svc:7070",
+                "stream": "orders", "shardsPerWorker": "10", "wakeEvery": "10m"}})
+        away = trigger("coordinator: {enabled: false, address: 'dns:///marks:7070'}\n" +
+                       group % ", scaler: {targetLagAge: 30s}")["metadata"]
+        self.assertEqual((away["scalerAddress"], away["targetLagAge"]), ("marks:7070", "30s"))
+        self.assertEqual(trigger("database: {url: x}\n" + group % ", triggers: [{type: cron}]"),
+                         {"type": "cron"})
 
     def test_a_migration_has_what_coordinators_have_to_reach_the_database(self):
         things = rendered("full")

@@ -57,6 +57,12 @@ void AddRecord(v1::RecordData* record, const std::string& sequence) {
   header->set_value("value");
 }
 
+void AddTrouble(v1::Trouble* trouble) {
+  trouble->set_kind(v1::TROUBLE_KIND_SOURCE);
+  trouble->set_message("access denied");
+  trouble->mutable_lasted()->set_seconds(1);
+}
+
 v1::ReportBatchRequest Report(int64_t epoch, int64_t delivery, int first, int last) {
   v1::ReportBatchRequest report;
   report.set_stream("orders");
@@ -210,6 +216,14 @@ void AddOtherWorkerCalls(int64_t epoch, Collector& good) {
   heartbeat.set_worker("w");
   heartbeat.add_loads()->set_shard("1");
   heartbeat.mutable_loads(0)->set_load(1.5);
+  v1::ShardStat* stat = heartbeat.add_stats();
+  stat->set_shard("1");
+  stat->set_epoch(epoch);
+  stat->set_idle(true);
+  stat->mutable_lag_age()->set_seconds(1);
+  stat->set_backlog(1);
+  AddTrouble(stat->mutable_trouble());
+  AddTrouble(heartbeat.mutable_listing()->mutable_trouble());
   good.Add("Heartbeat", heartbeat);
   v1::ReleaseShardRequest release;
   release.set_stream("orders");

@@ -10,6 +10,7 @@ namespace lowmark {
 namespace {
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
+constexpr int64_t kTenYears = int64_t{3650} * 24 * 3600;
 
 Verdict AcceptedIf(bool accepted) { return accepted ? Verdict::kAccepted : Verdict::kRefused; }
 
@@ -188,6 +189,18 @@ std::map<std::string, Rule> WorkerRules() {
       {"HeartbeatRequest.stream", Id},
       {"HeartbeatRequest.worker", Id},
       {"HeartbeatRequest.loads", kDistinctEntries},
+      {"HeartbeatRequest.stats", kDistinctEntries},
+      {"HeartbeatRequest.listing", Always},
+      {"ShardStat.shard", Id},
+      {"ShardStat.epoch", Range(1, kUnlimited)},
+      {"ShardStat.idle", Always},
+      {"ShardStat.lag_age", Seconds(0, kTenYears)},
+      {"ShardStat.backlog", Range(0, kUnlimited)},
+      {"ShardStat.trouble", Always},
+      {"ListingStat.trouble", Always},
+      {"Trouble.kind", Range(1, 2)},
+      {"Trouble.message", Text(512, false, /*required=*/true)},
+      {"Trouble.lasted", Seconds(0, kTenYears)},
       {"ShardLoad.shard", Id},
       {"ShardLoad.load", Real(0, std::numeric_limits<double>::max())},
       {"ReleaseShardRequest.stream", Id},

@@ -29,6 +29,7 @@ using testing::HasSubstr;
 
 constexpr char kWorkers[] = "lowmark.v1.CoordinatorService";
 constexpr char kAdmin[] = "lowmark.v1.AdminService";
+constexpr char kScaler[] = "externalscaler.ExternalScaler";
 
 class ServerTest : public testing::Test {
  protected:
@@ -44,11 +45,11 @@ class ServerTest : public testing::Test {
 };
 
 TEST_F(ServerTest, HealthFollowsWhatItIsTold) {
-  for (const char* service : {"", kWorkers, kAdmin}) {
+  for (const char* service : {"", kWorkers, kAdmin, kScaler}) {
     EXPECT_EQ(Health(server_.channel(), service), "NOT_SERVING") << service;
   }
   server_.server().SetServing(true);
-  for (const char* service : {"", kWorkers, kAdmin}) {
+  for (const char* service : {"", kWorkers, kAdmin, kScaler}) {
     EXPECT_EQ(Health(server_.channel(), service), "SERVING") << service;
   }
   EXPECT_EQ(Health(server_.channel(), "no.such.Service"), "NOT_FOUND");
@@ -58,8 +59,9 @@ TEST_F(ServerTest, HealthFollowsWhatItIsTold) {
 
 TEST_F(ServerTest, ReflectionListsTheServices) {
   const std::vector<std::string> services = ListServices(server_.channel());
-  EXPECT_THAT(services, testing::IsSupersetOf({std::string(kWorkers), std::string(kAdmin),
-                                               std::string("grpc.health.v1.Health")}));
+  EXPECT_THAT(services,
+              testing::IsSupersetOf({std::string(kWorkers), std::string(kAdmin),
+                                     std::string(kScaler), std::string("grpc.health.v1.Health")}));
 }
 
 TEST_F(ServerTest, PortZeroIsAFreePort) {

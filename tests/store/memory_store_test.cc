@@ -15,6 +15,7 @@ class MemoryUnderTest : public StoreUnderTest {
   Store& store() override { return store_; }
   void Advance(absl::Duration duration) override { now_ += duration; }
   void FailOver() override { store_.SetTimeline(1); }
+  void LoseStats() override { store_.LoseStats(); }
 
  private:
   absl::Time now_ = absl::FromUnixSeconds(1700000000);

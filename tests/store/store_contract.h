@@ -35,6 +35,8 @@ class StoreUnderTest {
   virtual void Advance(absl::Duration duration) = 0;
   // The leases that there are become those of an earlier timeline of the database.
   virtual void FailOver() = 0;
+  // Loses what workers told of their shards, as a crash of the database does.
+  virtual void LoseStats() = 0;
 };
 
 using MakeStore = std::unique_ptr<StoreUnderTest> (*)();
@@ -61,6 +63,7 @@ class StoreContract : public testing::TestWithParam<MakeStore> {
   Store& store() { return under_test_->store(); }
   void Advance(absl::Duration duration) { under_test_->Advance(duration); }
   void FailOver() { under_test_->FailOver(); }
+  void LoseStats() { under_test_->LoseStats(); }
 
   // A policy whose retries need no patience.
   static Policy TestPolicy();

@@ -148,6 +148,11 @@ absl::StatusOr<Census> FaultStore::ReadCensus(const std::string& stream) {
                                      [&] { return inner_.ReadCensus(stream); });
 }
 
+absl::StatusOr<Workload> FaultStore::ReadWorkload(const std::string& stream) {
+  return Run<absl::StatusOr<Workload>>(StoreCall::kReadWorkload,
+                                       [&] { return inner_.ReadWorkload(stream); });
+}
+
 absl::StatusOr<Holdings> FaultStore::ListHeld(const std::string& stream,
                                               const std::string& worker) {
   return Run<absl::StatusOr<Holdings>>(StoreCall::kListHeld,

@@ -38,6 +38,7 @@ enum class StoreCall {
   kRenewSessions,
   kCheckSession,
   kReadCensus,
+  kReadWorkload,
   kListHeld,
   kListWorkers,
   kChangeWorker,
@@ -100,6 +101,7 @@ class FaultStore : public Store {
       const std::string& stream, const std::vector<Renewal>& renewals, absl::Duration ttl) override;
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
+  absl::StatusOr<Workload> ReadWorkload(const std::string& stream) override;
   absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
                                                         const std::string& after,

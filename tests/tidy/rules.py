@@ -127,7 +127,8 @@ def may_include(path, name):
                     'headers of the worker alone')
     elif path.startswith('worker/'):
         allowed = ('service/core/', 'service/process/', 'service/security/',
-                   'service/rpc/channel.h', 'service/rpc/convert.h', 'service/rpc/message_size.h',
+                   'service/rpc/channel.h', 'service/rpc/convert.h',
+                   'service/rpc/convert_stats.h', 'service/rpc/message_size.h',
                    'service/rpc/status.h', 'worker/', 'lowmark/v1/')
         if path.startswith(POSTGRES):
             allowed += ('store/postgres/connection_pool.h', 'store/postgres/options.h')

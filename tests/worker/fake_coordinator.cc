@@ -167,6 +167,29 @@ std::vector<std::string> FakeCoordinator::synced() {
   return synced_;
 }
 
+std::optional<v1::ShardStat> FakeCoordinator::stat(const std::string& shard) {
+  MutexLock lock(mutex_);
+  auto found = stats_.find(shard);
+  return found == stats_.end() ? std::nullopt : std::optional(found->second);
+}
+
+v1::ListingStat FakeCoordinator::listing() {
+  MutexLock lock(mutex_);
+  return listing_;
+}
+
+int FakeCoordinator::told() {
+  MutexLock lock(mutex_);
+  return told_;
+}
+
+void FakeCoordinator::LoseStats() {
+  MutexLock lock(mutex_);
+  stats_.clear();
+  listing_.Clear();
+  ++stats_token_;
+}
+
 bool FakeCoordinator::released(const std::string& shard) {
   MutexLock lock(mutex_);
   return released_.count(shard) > 0 && shards_.at(shard).owner.empty();
@@ -280,6 +303,10 @@ grpc::Status FakeCoordinator::Heartbeat(grpc::ServerContext*, const v1::Heartbea
     ToProto(ttl_, response->mutable_session_ttl());
     response->set_sync_shards(elected_);
     for (const std::string& shard : asked_in_heartbeat_) response->add_hand_over_shards(shard);
+    for (const v1::ShardStat& stat : request->stats()) stats_[stat.shard()] = stat;
+    if (request->has_listing()) listing_ = request->listing();
+    told_ += request->stats_size() + (request->has_listing() ? 1 : 0);
+    response->set_stats_token(stats_token_);
     return absl::OkStatus();
   });
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,6 +49,9 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   // Asks for the source's shards.
   void SetElected(bool elected);
 
+  // Forgets what was told of shards.
+  void LoseStats();
+
   // Waits until the condition holds, which is looked at after each call; false
   // when that takes more than a long time.
   bool Await(const std::function<bool()>& condition);
@@ -60,6 +64,11 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   std::vector<DeadLetterRange> dead_letters();
   // Shards that SyncShards brought.
   std::vector<std::string> synced();
+  // What heartbeats told last of the shard, and of the list of shards; and how many things
+  // they told in all.
+  std::optional<v1::ShardStat> stat(const std::string& shard);
+  v1::ListingStat listing();
+  int told();
   bool released(const std::string& shard);
   // Whether every shard's checkpoint is AFTER `sequence`, or the shard's end.
   bool Reached(const std::string& shard, const Position& position);
@@ -109,6 +118,10 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   std::map<std::string, int> calls_ LOWMARK_GUARDED_BY(mutex_);
   std::vector<DeadLetterRange> dead_letters_ LOWMARK_GUARDED_BY(mutex_);
   std::vector<std::string> synced_ LOWMARK_GUARDED_BY(mutex_);
+  std::map<std::string, v1::ShardStat> stats_ LOWMARK_GUARDED_BY(mutex_);
+  v1::ListingStat listing_ LOWMARK_GUARDED_BY(mutex_);
+  int64_t stats_token_ LOWMARK_GUARDED_BY(mutex_) = 1;
+  int told_ LOWMARK_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace lowmark

@@ -43,6 +43,11 @@ class ScriptedSource : public Source {
     MutexLock lock(mutex_);
     shards_[shard].error = error;
   }
+  // The list of shards fails from now on; OK: no more.
+  void SetListError(const absl::Status& error) {
+    MutexLock lock(mutex_);
+    list_error_ = error;
+  }
   // Whether it can say where LATEST is.
   void PinLatest() {
     MutexLock lock(mutex_);
@@ -76,6 +81,7 @@ class ScriptedSource : public Source {
 
   absl::StatusOr<std::vector<ListedShard>> ListShards() override {
     MutexLock lock(mutex_);
+    if (!list_error_.ok()) return list_error_;
     std::vector<ListedShard> listed;
     for (const auto& [id, shard] : shards_) listed.push_back({id, {}});
     return listed;
@@ -152,6 +158,7 @@ class ScriptedSource : public Source {
   };
 
   Mutex mutex_;
+  absl::Status list_error_ LOWMARK_GUARDED_BY(mutex_);
   bool pins_ LOWMARK_GUARDED_BY(mutex_) = false;
   absl::Duration pause_ LOWMARK_GUARDED_BY(mutex_);
   std::map<std::string, Shard> shards_ LOWMARK_GUARDED_BY(mutex_);

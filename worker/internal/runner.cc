@@ -86,6 +86,7 @@ void Runner::OpenSession() {
   metrics_.CountSession();
   log_.Info("opening a session", {{"stream", options_.stream}, {"worker", worker_}});
   sync_.Begin(worker_);
+  teller_.Begin();
   LeaseMore();
 }
 
@@ -240,73 +241,6 @@ void Runner::GiveBack(const v1::Lease& lease) {
                           --giving_back_;
                           FinishIfDone();
                         });
-}
-
-// A worker that has shown that it can work is given its share of the shards, which
-// a heartbeat tells: the first need not wait for its time.
-void Runner::OnReported() {
-  if (proven_ || !session_open_) return;
-  proven_ = true;
-  if (beating_) return;
-  loop_->Cancel(beat_timer_);
-  Beat();
-}
-
-// --- Heartbeats --------------------------------------------------------------------
-
-void Runner::Beat() {
-  beat_timer_ = 0;
-  if (!session_open_ || beating_) return;
-  beating_ = true;
-  v1::HeartbeatRequest request;
-  request.set_stream(options_.stream);
-  request.set_worker(worker_);
-  for (const auto& [shard, run] : shards_) {
-    const std::optional<ShardWeight> weight = run->weight(Now());
-    if (!weight) continue;
-    v1::ShardLoad* load = request.add_loads();
-    load->set_shard(shard);
-    if (weight->load) load->set_load(*weight->load);
-  }
-  const absl::Duration timeout =
-      std::clamp(ttl_ / 3, absl::Milliseconds(100), options_.call_timeout);
-  client_->Heartbeat(
-      request, timeout,
-      [this, sent = Now(), session = session_](const absl::StatusOr<v1::HeartbeatResponse>& a) {
-        OnHeartbeat(sent, session, a);
-      });
-}
-
-void Runner::OnHeartbeat(SteadyTime sent, uint64_t session,
-                         const absl::StatusOr<v1::HeartbeatResponse>& answer) {
-  if (session != session_) return;
-  beating_ = false;
-  if (answer.ok()) {
-    beat_pause_.Reset();
-    ready_ = true;
-    OnRenewed(sent, answer->session_ttl(), answer->sync_shards());
-    beat_timer_ = loop_->At(sent + absl::ToChronoNanoseconds(ttl_ / 3), [this] { Beat(); });
-    for (const std::string& shard : answer->hand_over_shards()) {
-      auto found = shards_.find(shard);
-      if (found == shards_.end() || found->second->handing_over()) continue;
-      metrics_.CountHandoff();
-      const auto run = found->second;
-      run->HandOver();
-    }
-    return;
-  }
-  metrics_.CountCallError("Heartbeat", Reason(answer.status()));
-  if (Reason(answer.status()) == kSessionExpired) {
-    OnSessionExpired();
-    return;
-  }
-  if (beat_pause_.attempts() == 0) {
-    log_.Warning("heartbeat failed, tried again",
-                 {{"stream", options_.stream}, {"error", answer.status()}});
-  }
-  LoseAllOf(answer.status());
-  if (!trust_->Holds(Now())) ready_ = false;
-  beat_timer_ = loop_->After(std::min(beat_pause_.Next(random_), ttl_ / 6), [this] { Beat(); });
 }
 
 // --- Shards --------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include "worker/internal/retry_pause.h"
 #include "worker/internal/shard_run.h"
 #include "worker/internal/shard_sync.h"
+#include "worker/internal/stat_teller.h"
 
 namespace lowmark {
 
@@ -78,6 +79,7 @@ class Runner {
   WorkerContext context_;
   ShardSync sync_;
   ConnectionWatch connection_;
+  StatTeller teller_;
 
   std::string worker_;
   uint64_t session_ = 0;       // raised with each; answers to an earlier one are not for us

@@ -42,6 +42,19 @@ int64_t ShardReading::waiting() const {
   return buffer_.records() + std::max<int64_t>(0, buffer_.records_behind());
 }
 
+bool ShardReading::idle(SteadyTime now) const {
+  const bool nothing = known_ && !resolved_ && buffer_.read().records.empty() &&
+                       buffer_.read().state == ReadResult::State::kUpToDate;
+  return nothing &&
+         (!last_record_ || absl::FromChrono(now - *last_record_) >= context_.options.idle_after);
+}
+
+std::optional<int64_t> ShardReading::backlog() const {
+  if (buffer_.records_behind() >= 0) return buffer_.records() + buffer_.records_behind();
+  if (!known_ || buffer_.read().state == ReadResult::State::kMore) return std::nullopt;
+  return buffer_.records();
+}
+
 void ShardReading::MoveTo(const Position& start) {
   if (!buffer_.Align(start)) {
     ++generation_;
@@ -143,7 +156,12 @@ void ShardReading::OnRead(Outcome outcome) {
       last_error_.clear();
     }
     trouble_.Reset();
-    if (fresh) idle_.Reset();
+    watch_.End();
+    known_ = true;
+    if (fresh) {
+      idle_.Reset();
+      last_record_ = std::chrono::steady_clock::now();
+    }
     if (buffer_.read().state == ReadResult::State::kUpToDate && !resolved_) {
       pause = std::max(pause, idle_.Next(context_.random));
     }
@@ -167,6 +185,7 @@ void ShardReading::OnError(const absl::Status& error) {
   context_.metrics.CountSourceError(passing);
   buffer_.StopWaiting();
   PauseFor(trouble_.Next(context_.random));
+  watch_.Note(passing, std::string(error.message()), std::chrono::steady_clock::now());
   // Said once for each error, not for each try.
   if (error.ToString() == last_error_) return;
   last_error_ = error.ToString();

@@ -11,6 +11,7 @@
 #include "worker/internal/context.h"
 #include "worker/internal/read_buffer.h"
 #include "worker/internal/retry_pause.h"
+#include "worker/internal/trouble_watch.h"
 
 namespace lowmark {
 
@@ -46,6 +47,15 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   const std::string& vanished() const { return vanished_; }
   // Whether the last read failed.
   bool in_trouble() const { return trouble_.attempts() > 0; }
+  // What it failed for, where that is worth telling.
+  std::optional<Trouble> trouble(SteadyTime now) const { return watch_.Get(now); }
+  // Whether a read has said anything yet.
+  bool known() const { return known_; }
+  // Whether nothing waits, here or in the source, and nothing has come for as long as the
+  // options say.
+  bool idle(SteadyTime now) const;
+  // Records that are not processed, where the source can tell.
+  std::optional<int64_t> backlog() const;
 
   // Goes on at `start`, keeping what was read of it.
   void MoveTo(const Position& start);
@@ -84,6 +94,9 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   EventLoop::TimerId timer_ = 0;
   RetryPause idle_;     // nothing new
   RetryPause trouble_;  // errors
+  TroubleWatch watch_{Trouble::Kind::kSource};
+  bool known_ = false;
+  std::optional<SteadyTime> last_record_;  // when one came last
   std::string last_error_;
   int64_t accounted_ = 0;
 };

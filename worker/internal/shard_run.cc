@@ -26,12 +26,6 @@ ShardRun::~ShardRun() {
   if (reading_) reading_->Stop();
 }
 
-absl::Duration ShardRun::lag_age(absl::Time now) const {
-  const SourceRecord* oldest = reading_->oldest();
-  if (oldest == nullptr) return absl::ZeroDuration();
-  return std::max(absl::ZeroDuration(), now - oldest->record.arrival_time);
-}
-
 void ShardRun::Start() {
   OpenReading();
   TakeDelivery(current_);
@@ -190,7 +184,7 @@ void ShardRun::OnHandlerEnd(const HandlerRuns::End& end) {
     return;
   }
   meter_.Count(batch_.size(), end.duration, std::chrono::steady_clock::now());
-  not_runs_ = end.result.kind == HandlerResult::Kind::kNotRun ? not_runs_ + 1 : 0;
+  NoteHandler(end.result);
   auto report = NewReport();
   NoteLeftOut(
       SetResult(batch_, end.result, policy_, current_.delivery.final_attempt, shard_end_, &report));

@@ -20,6 +20,7 @@
 #include "worker/internal/report.h"
 #include "worker/internal/retry_pause.h"
 #include "worker/internal/shard_reading.h"
+#include "worker/internal/trouble_watch.h"
 
 namespace lowmark {
 
@@ -51,6 +52,8 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   int64_t waiting() const { return reading_->waiting(); }
   absl::Duration lag_age(absl::Time now) const;
   bool in_trouble() const { return reading_->in_trouble(); }
+  // What is known of it; nullopt where nothing is yet.
+  std::optional<ShardStat> stat(absl::Time now, SteadyTime steady) const;
 
   void Start();
   // Gives the lease back as soon as the batch in processing, if any, is reported.
@@ -79,6 +82,8 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   void Declare();
   void Handle();
   void OnHandlerEnd(const HandlerRuns::End& end);
+  // Counts the times in a row that the handler could not run.
+  void NoteHandler(const HandlerResult& result);
   // Says that so many records go without their data.
   void NoteLeftOut(int32_t records);
 
@@ -119,6 +124,7 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   RetryPause call_pause_;  // for reports and releases
   ShardMeter meter_{std::chrono::steady_clock::now()};
   int not_runs_ = 0;  // deliveries in a row whose handler could not run
+  TroubleWatch handler_trouble_{Trouble::Kind::kHandler};
   EventLoop::TimerId timer_ = 0;
 };
 

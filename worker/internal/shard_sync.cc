@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "service/core/error.h"
 
 namespace lowmark {
@@ -81,6 +82,15 @@ void ShardSync::Stop() {
   told_at_ = SteadyTime::min();
   calls_.clear();
   pause_.Reset();
+  watch_.End();
+  done_ = false;
+}
+
+std::optional<ListingStat> ShardSync::stat(SteadyTime now) const {
+  if (!elected_) return std::nullopt;
+  auto trouble = watch_.Get(now);
+  if (!trouble && !done_) return std::nullopt;
+  return ListingStat{std::move(trouble)};
 }
 
 void ShardSync::List() {
@@ -96,7 +106,9 @@ void ShardSync::List() {
 
 void ShardSync::OnListed(absl::StatusOr<std::vector<ListedShard>> shards) {
   if (!shards.ok()) {
-    context_.metrics.CountSourceError(absl::IsUnavailable(shards.status()));
+    const bool passing = absl::IsUnavailable(shards.status());
+    context_.metrics.CountSourceError(passing);
+    watch_.Note(passing, std::string(shards.status().message()), std::chrono::steady_clock::now());
     if (pause_.attempts() == 0) {
       context_.log.Warning("source's shards cannot be listed, tried again",
                            {{"stream", context_.options.stream}, {"error", shards.status()}});
@@ -111,7 +123,7 @@ void ShardSync::OnListed(absl::StatusOr<std::vector<ListedShard>> shards) {
                          ? SteadyTime::min()
                          : told_at_ + absl::ToChronoNanoseconds(kTellAgain);
   if (listed_.empty() || (listed_ == told_ && std::chrono::steady_clock::now() < again)) {
-    pause_.Reset();
+    OnDone();
     Again(context_.options.sync_interval);
     return;
   }
@@ -145,6 +157,11 @@ void ShardSync::OnSent(const absl::Status& error, int32_t added) {
       session_expired_();
       return;
     }
+    if (absl::IsInvalidArgument(error)) {
+      watch_.Note(/*passing=*/false,
+                  absl::StrCat("the list of its shards is not taken: ", error.message()),
+                  std::chrono::steady_clock::now());
+    }
     if (pause_.attempts() == 0) {
       context_.log.Warning("coordinator does not take the source's shards, tried again",
                            {{"stream", context_.options.stream}, {"error", error}});
@@ -161,10 +178,16 @@ void ShardSync::OnSent(const absl::Status& error, int32_t added) {
     Send();
     return;
   }
-  pause_.Reset();
+  OnDone();
   told_ = listed_;
   told_at_ = std::chrono::steady_clock::now();
   Again(context_.options.sync_interval);
+}
+
+void ShardSync::OnDone() {
+  pause_.Reset();
+  watch_.End();
+  done_ = true;
 }
 
 void ShardSync::Again(absl::Duration pause) {

@@ -5,11 +5,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "worker/internal/context.h"
 #include "worker/internal/retry_pause.h"
+#include "worker/internal/trouble_watch.h"
 
 namespace lowmark {
 
@@ -29,6 +31,8 @@ class ShardSync {
   // What the coordinator said last: whether this worker is to do it.
   void Elect(bool elected);
   void Stop();
+  // What came of it last; nullopt where nothing has yet, or another worker is to do it.
+  std::optional<ListingStat> stat(SteadyTime now) const;
 
  private:
   struct Shared;
@@ -37,6 +41,7 @@ class ShardSync {
   void OnListed(absl::StatusOr<std::vector<ListedShard>> shards);
   void Send();
   void OnSent(const absl::Status& error, int32_t added);
+  void OnDone();
   void Again(absl::Duration pause);
 
   WorkerContext& context_;
@@ -48,6 +53,8 @@ class ShardSync {
   bool busy_ = false;
   EventLoop::TimerId timer_ = 0;
   RetryPause pause_;
+  TroubleWatch watch_{Trouble::Kind::kSource};
+  bool done_ = false;  // in this session, at least once
   std::vector<ListedShard> listed_;
   std::vector<ListedShard> told_;
   SteadyTime told_at_ = SteadyTime::min();

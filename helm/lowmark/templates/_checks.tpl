@@ -80,11 +80,7 @@
 {{- if lt (int $a.maxReplicas) (int $a.minReplicas) -}}
 {{- fail (printf "%s.autoscaling.maxReplicas is less than minReplicas" .at) -}}
 {{- end -}}
-{{- if eq $a.type "keda" -}}
-{{- if not $a.triggers -}}
-{{- fail (printf "%s.autoscaling.triggers is empty: give KEDA at least one trigger" .at) -}}
-{{- end -}}
-{{- else -}}
+{{- if ne $a.type "keda" -}}
 {{- if lt (int $a.minReplicas) 1 -}}
 {{- fail (printf "%s.autoscaling.minReplicas is 0: only KEDA scales to 0; set autoscaling.type to keda" .at) -}}
 {{- end -}}

@@ -139,6 +139,7 @@ grpc::Status FakeAdminService::ListShards(grpc::ServerContext*,
   response->set_next_page_token(
       Page(shards, request->page_size(), request->page_token(),
            [&](const v1::Shard& shard) { *response->add_shards() = shard; }));
+  if (!shards_trouble.message().empty()) *response->mutable_trouble() = shards_trouble;
   return grpc::Status::OK;
 }
 

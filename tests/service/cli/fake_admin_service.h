@@ -27,6 +27,7 @@ class FakeAdminService : public v1::AdminService::Service {
   // The state. To be set while no call runs.
   std::map<std::string, v1::Stream> streams;
   std::vector<v1::Shard> shards;
+  v1::Trouble shards_trouble;  // where it has a message
   std::vector<v1::Worker> workers;
   std::vector<v1::DeadLetter> dead_letters;
   // Where set, the answer to everything.

@@ -71,11 +71,53 @@ on_failure.stream_arn          -
 TEST_F(CliTest, ListsShards) {
   EXPECT_EQ(Run({"shards", "list", "orders"}), 0) << err;
   EXPECT_EQ(out, Text(R"(
-SHARD                 STATUS   OWNER        EPOCH  CHECKPOINT                  DELIVERY  ATTEMPTS  LOST
-shard-0               leased   worker-7f9c     12  AT 4                              57         2     1
-shardId-000000000001  free     -                3  AFTER 4959033827…136588898         9         0     0
-shardId-000000000002  waiting  -                0  TRIM_HORIZON                       0         0     0
+SHARD                 STATUS   OWNER        EPOCH  CHECKPOINT                  DELIVERY  ATTEMPTS  LOST  LAG
+shard-0               leased   worker-7f9c     12  AT 4                              57         2     1    -
+shardId-000000000001  free     -                3  AFTER 4959033827…136588898         9         0     0    -
+shardId-000000000002  waiting  -                0  TRIM_HORIZON                       0         0     0    -
 )"));
+}
+
+// What keeps shards from going on is one line for all that have it.
+TEST_F(CliTest, ShowsLagAndTroubleOfShards) {
+  for (int i : {0, 1, 2}) {
+    v1::ShardStat& stat = *server.shards[i].mutable_stat();
+    stat.mutable_lag_age()->set_seconds(125 * i);
+    if (i == 0) continue;
+    stat.mutable_trouble()->set_kind(v1::TROUBLE_KIND_SOURCE);
+    stat.mutable_trouble()->set_message("403 AccessDenied\x1b[31m");
+    stat.mutable_trouble()->mutable_lasted()->set_seconds(60 / i);
+  }
+  server.shards_trouble.set_kind(v1::TROUBLE_KIND_SOURCE);
+  server.shards_trouble.set_message("no such stream");
+  EXPECT_EQ(Run({"shards", "list", "orders"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("  LOST    LAG\n"));
+  EXPECT_THAT(out, HasSubstr("     1     0s\n"));
+  EXPECT_THAT(out, HasSubstr("     0   2m5s\n"));
+  EXPECT_THAT(out, HasSubstr("Trouble in shardId-000000000001 and 1 more with the source, for 1m: "
+                             "403 AccessDenied\\x1b[31m\n"
+                             "New shards cannot be found, trouble with the source, for 0s: no such "
+                             "stream\n"));
+  server.shards[1].mutable_stat()->set_backlog(340);
+  server.shards[1].mutable_stat()->mutable_trouble()->set_kind(v1::TROUBLE_KIND_HANDLER);
+  EXPECT_EQ(Run({"shards", "get", "orders", "shardId-000000000001"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("\nlag              2m5s\nbacklog          340\n"
+                             "trouble          handler, for 1m: 403 AccessDenied"));
+  server.shards.clear();
+  EXPECT_EQ(Run({"shards", "list", "orders"}), 0) << err;
+  EXPECT_EQ(err,
+            "There are no shards in orders: trouble with the source, for 0s: no such stream.\n");
+}
+
+TEST_F(CliTest, ShowsTroubleOfStreams) {
+  v1::Trouble& trouble = *server.streams["orders"].mutable_trouble();
+  trouble.set_kind(v1::TROUBLE_KIND_SOURCE);
+  trouble.set_message("no credentials");
+  trouble.mutable_lasted()->set_seconds(7);
+  EXPECT_EQ(Run({"streams", "list"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("\nTrouble in orders with the source, for 7s: no credentials\n"));
+  EXPECT_EQ(Run({"streams", "get", "orders"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("\ntrouble                        source, for 7s: no credentials\n"));
 }
 
 TEST_F(CliTest, ShowsAShard) {
@@ -95,6 +137,9 @@ redelivered for  retry
 not before       2026-01-31T12:00:01Z
 parents          -
 parents left     0
+lag              -
+backlog          -
+trouble          -
 )"));
 }
 

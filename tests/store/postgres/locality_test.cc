@@ -20,7 +20,7 @@ struct Statement {
   const char* sql;
 };
 
-// What reports, leases, heartbeats and the forwarding of dead letters send.
+// What reports, leases, heartbeats, autoscalers and the forwarding of dead letters send.
 const Statement kHot[] = {
     {"kLockStream", sql::kLockStream},
     {"kLockShards", sql::kLockShards},
@@ -43,6 +43,10 @@ const Statement kHot[] = {
     {"kSelectLeases", sql::kSelectLeases},
     {"kSelectHeld", sql::kSelectHeld},
     {"kRenewSessions", sql::kRenewSessions},
+    {"kMarkStats", sql::kMarkStats},
+    {"kTellStats", sql::kTellStats},
+    {"kTellListing", sql::kTellListing},
+    {"kReadWorkload", sql::kReadWorkload},
     {"kSelectSession", sql::kSelectSession},
     {"kInsertDeadLetters", sql::kInsertDeadLetters},
     {"kInsertRecords", sql::kInsertRecords},
@@ -79,8 +83,9 @@ void CollectStrays(const nlohmann::json& node, std::vector<std::string>& strays,
     const std::string table = node["Relation Name"];
     const std::string conditions = Conditions(node);
     ++tables;
-    const char* key = table == "streams" ? "name = $" : "stream_id = ";
-    if (conditions.find(key) == std::string::npos) {
+    const bool keyed = conditions.find("stream_id = ") != std::string::npos ||
+                       (table == "streams" && conditions.find("name = $") != std::string::npos);
+    if (!keyed) {
       strays.push_back(absl::StrCat(table, " by ", conditions.empty() ? "nothing" : conditions));
     }
   }

@@ -43,6 +43,8 @@ class PostgresUnderTest : public StoreUnderTest {
         "UPDATE lowmark.shards SET epoch = epoch - (1::bigint << 40) + 1 WHERE epoch > 0; COMMIT");
   }
 
+  void LoseStats() override { database_.Query("TRUNCATE lowmark.shard_stats"); }
+
  private:
   TestDatabase database_;
   PostgresStore store_;

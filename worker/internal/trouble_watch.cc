@@ -1,0 +1,22 @@
+#include "worker/internal/trouble_watch.h"
+
+#include "service/rpc/convert_stats.h"
+#include "worker/internal/report.h"
+
+namespace lowmark {
+
+void TroubleWatch::Note(bool passing, const std::string& message, SteadyTime now) {
+  if (!since_) since_ = now;
+  passing_ = passing;
+  message_ = Sanitize(message, kLongestTrouble, /*one_line=*/true);
+  if (message_.empty()) message_ = "nobody says why";
+}
+
+std::optional<Trouble> TroubleWatch::Get(SteadyTime now) const {
+  if (!since_) return std::nullopt;
+  const absl::Duration lasted = absl::FromChrono(now - *since_);
+  if (passing_ && lasted < kPassing) return std::nullopt;
+  return Trouble{kind_, message_, lasted};
+}
+
+}  // namespace lowmark
