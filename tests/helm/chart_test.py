@@ -137,6 +137,21 @@ class ChartTest(WithValues):
         self.assertEqual(trigger("database: {url: x}\n" + group % ", triggers: [{type: cron}]"),
                          {"type": "cron"})
 
+    def test_keda_has_the_certificates_that_coordinators_ask_for(self):
+        things = self.accepted(
+            "database: {url: x}\n"
+            "tls: {enabled: true, existingSecret: t, clientCA: {existingSecret: c},"
+            " client: {existingSecret: c}}\n"
+            "workers: {orders: {stream: orders, source: {type: file, path: /data},"
+            " handler: {type: exec, command: cat}, autoscaling: {enabled: true, type: keda}}}")
+        trigger = find(things, "ScaledObject", "mine-lowmark-worker-orders")["spec"]["triggers"][0]
+        self.assertEqual(trigger["metadata"]["enableTLS"], "true")
+        secrets = find(things, "TriggerAuthentication", trigger["authenticationRef"]["name"])
+        self.assertEqual(secrets["spec"]["secretTargetRef"], [
+            {"parameter": "caCert", "name": "t", "key": "ca.crt"},
+            {"parameter": "tlsClientCert", "name": "c", "key": "tls.crt"},
+            {"parameter": "tlsClientKey", "name": "c", "key": "tls.key"}])
+
     def test_a_migration_has_what_coordinators_have_to_reach_the_database(self):
         things = rendered("full")
         job = find(things, "Job", "mine-lowmark-migrate")["spec"]["template"]["spec"]
