@@ -106,8 +106,8 @@ TEST_F(KedaTest, AStreamOfAnswersSaysWhatChanges) {
   // A coordinator that stops ends it in order, and at once.
   EXPECT_TRUE(world_.Stop(*world_.coordinator()));
   std::string last;
-  while (auto line = (*listener)->ReadLine(absl::Minutes(1))) {
-    if (!line.ok()) break;
+  for (auto line = (*listener)->ReadLine(absl::Minutes(1)); line.ok();
+       line = (*listener)->ReadLine(absl::Minutes(1))) {
     last = *line;
   }
   EXPECT_EQ(last, "ended");
