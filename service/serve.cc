@@ -12,7 +12,6 @@
 #include "service/audit_pruner.h"
 #include "service/core/error.h"
 #include "service/health.h"
-#include "service/metrics.h"
 #include "service/on_failure/destinations.h"
 #include "service/on_failure/forwarder.h"
 #include "service/process/endpoint.h"
@@ -102,6 +101,9 @@ ForwarderOptions ForwardingOf(const ServeOptions& options) {
 }  // namespace
 
 absl::Status ServeOptions::Validate() const {
+  if (metrics_max_streams < 1 || metrics_max_streams > 10000) {
+    return InvalidField("metrics-max-streams", metrics_max_streams, "must be 1..10000");
+  }
   for (const absl::Status& status :
        {postgres.Validate(), coordinator.Validate(), server.Validate(),
         CheckDuration("audit-retention", audit_retention, absl::Hours(1), absl::Hours(24 * 3650)),
@@ -125,10 +127,10 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
   log.Info("serving /metrics, /livez and /readyz", {{"http", (*endpoint)->address()}});
 
   // Calls are answered from the start, UNAVAILABLE until the database is there.
-  Metrics metrics(*registry);
+  Metrics metrics(*registry, static_cast<size_t>(options.metrics_max_streams));
   PostgresStore store(options.postgres, /*closed=*/true);
   Coordinator coordinator(store, metrics, options.coordinator);
-  auto server = Server::Start(coordinator, options.server);
+  auto server = Server::Start(coordinator, *registry, options.server);
   if (!server.ok()) return server.status();
   log.Info("serving gRPC", {{"grpc", (*server)->address()}});
 

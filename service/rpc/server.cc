@@ -46,22 +46,30 @@ absl::Status ServerOptions::Validate() const {
   return CheckListenAddress(listen);
 }
 
-Server::Server(Coordinator& coordinator)
-    : coordinator_service_(coordinator), admin_service_(coordinator) {}
+Server::Server(Coordinator& coordinator, prometheus::Registry& registry)
+    : calls_(registry, Services()),
+      coordinator_service_(coordinator),
+      admin_service_(coordinator) {}
 
 Server::~Server() {
   if (server_) Shutdown(absl::ZeroDuration());
 }
 
+std::vector<std::string> Server::Services() {
+  return {v1::CoordinatorService::service_full_name(), v1::AdminService::service_full_name()};
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
+                                                      prometheus::Registry& registry,
                                                       const ServerOptions& options) {
   if (auto s = options.Validate(); !s.ok()) return s;
   if (auto s = CheckSocketIsFree(options.listen); !s.ok()) return s;
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  std::unique_ptr<Server> server(new Server(coordinator));
+  std::unique_ptr<Server> server(new Server(coordinator, registry));
   grpc::ServerBuilder builder;
   SetLimits(builder, options);
+  server->calls_.AddTo(builder);
   int port = 0;
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&server->coordinator_service_);
@@ -83,8 +91,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
 void Server::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);
-  health->SetServingStatus(v1::CoordinatorService::service_full_name(), serving);
-  health->SetServingStatus(v1::AdminService::service_full_name(), serving);
+  for (const std::string& service : Services()) health->SetServingStatus(service, serving);
 }
 
 void Server::Shutdown(absl::Duration grace) {

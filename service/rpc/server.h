@@ -8,10 +8,12 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "service/rpc/admin_service.h"
+#include "service/rpc/call_metrics.h"
 #include "service/rpc/coordinator_service.h"
 
 namespace lowmark {
@@ -32,14 +34,19 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options);
 
 class Server {
  public:
-  // Serves at once; not yet healthy. INVALID_ARGUMENT for options that are wrong;
-  // FAILED_PRECONDITION, saying what to do, where it cannot listen.
+  // Serves at once; not yet healthy. Its calls are counted in `registry`, which must
+  // outlive it. INVALID_ARGUMENT for options that are wrong; FAILED_PRECONDITION,
+  // saying what to do, where it cannot listen.
   static absl::StatusOr<std::unique_ptr<Server>> Start(Coordinator& coordinator,
+                                                       prometheus::Registry& registry,
                                                        const ServerOptions& options);
   ~Server();
 
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
+
+  // The full names of its services, without health and reflection.
+  static std::vector<std::string> Services();
 
   // HOST:PORT with the real port, or unix:PATH.
   const std::string& address() const { return address_; }
@@ -51,8 +58,9 @@ class Server {
   void Shutdown(absl::Duration grace);
 
  private:
-  explicit Server(Coordinator& coordinator);
+  Server(Coordinator& coordinator, prometheus::Registry& registry);
 
+  CallMetrics calls_;
   CoordinatorServiceImpl coordinator_service_;
   AdminServiceImpl admin_service_;
   std::unique_ptr<grpc::Server> server_;
