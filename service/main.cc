@@ -74,6 +74,10 @@ void AddServeOptions(Options& options, CLI::App& command, ServeOptions& serve) {
            "Address of /metrics, /livez and /readyz: HOST:PORT")
       ->group("Network");
   options
+      .Add(command, "metrics-max-streams", serve.metrics_max_streams,
+           "Streams with metrics of their own; the others are counted together as \"_other\"")
+      ->group("Network");
+  options
       .Add(command, "connection-age", serve.server.connection_age,
            "Ask clients to reconnect after this, so that they spread over new replicas")
       ->group("Network");

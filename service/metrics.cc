@@ -122,35 +122,42 @@ struct Metrics::StreamMetrics {
   std::array<Counter*, kForwardOutcomes.size()> forwards{};
 };
 
-Metrics::Metrics(Registry& registry)
-    : batches_(AddCounter(registry, "lowmark_batches_total", "Reported batches by outcome.")),
+Metrics::Metrics(Registry& registry, size_t max_streams)
+    : max_streams_(max_streams),
+      batches_(AddCounter(registry, "lowmark_batches_total", "Reported batches, by outcome.")),
       processed_(AddCounter(registry, "lowmark_records_processed_total",
                             "Records that the checkpoint passed as processed.")),
       retries_(AddCounter(registry, "lowmark_retries_total",
-                          "Re-sends of an identical batch that failed.")),
-      splits_(AddCounter(registry, "lowmark_splits_total", "Failed batches split in two.")),
+                          "Decisions to send an identical batch that failed again.")),
+      splits_(AddCounter(registry, "lowmark_splits_total", "Failed batches cut in two.")),
       discarded_(AddCounter(registry, "lowmark_records_discarded_total",
-                            "Records set aside as dead letters, by condition.")),
+                            "Records that became dead letters, by condition.")),
       redelivered_(AddCounter(registry, "lowmark_records_redelivered_total",
-                              "Records that were delivered again, by cause.")),
+                              "Records of reported batches that had been delivered before, by "
+                              "cause. A batch that a dead worker held counts as lost even where "
+                              "its handler had not begun.")),
       lost_(AddCounter(registry, "lowmark_deliveries_lost_total",
                        "Deliveries whose lease ended before they were reported.")),
       repeated_(AddCounter(registry, "lowmark_reports_repeated_total",
-                           "Reports that repeated one already applied.")),
+                           "Reports that repeated one already applied: lost answers.")),
       refused_(AddCounter(registry, "lowmark_reports_refused_total",
-                          "Reports of a lease or delivery that was no longer current.")),
-      leases_(AddCounter(registry, "lowmark_leases_granted_total", "Leases granted.")),
+                          "Reports that came too late, and changed nothing.")),
+      leases_(AddCounter(registry, "lowmark_leases_granted_total", "Leases given to workers.")),
       handoffs_(AddCounter(registry, "lowmark_handoffs_total",
-                           "Shards given back when asked, or taken away (forced).")),
+                           "Shards given back when asked (graceful), or taken away after "
+                           "handoff_timeout (forced).")),
       store_errors_(AddCounter(registry, "lowmark_store_errors_total",
-                               "Database operations that failed, by operation and reason.")),
+                               "Database operations that failed as a whole.")),
       forwards_(AddCounter(registry, "lowmark_dead_letter_forwards_total",
-                           "Tries to send a dead letter to its stream's destination, by outcome.")),
+                           "Dead letters that were tried to be sent to their stream's "
+                           "destination: taken, not taken since it takes nothing now, refused.")),
       waiting_letters_(AddGauge(registry, "lowmark_dead_letters_waiting",
                                 "Dead letters that wait to be sent to their stream's "
-                                "destination.")),
+                                "destination, counted up to 10000. Every replica shows all of "
+                                "them: take the maximum.")),
       waiting_age_(AddGauge(registry, "lowmark_dead_letters_waiting_age_seconds",
-                            "Age of the oldest dead letter that waits to be sent.")),
+                            "Age of the oldest dead letter that waits to be sent; take the "
+                            "maximum here, too.")),
       refused_calls_(AddCounter(registry, "lowmark_calls_refused_total",
                                 "Calls whose caller may not make them, by reason.")),
       refused_secrets_(AddCounter(registry, "lowmark_secrets_refused_total",
@@ -166,7 +173,7 @@ Metrics::Metrics(Registry& registry)
                                    {.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 3})),
       waiting_(prometheus::BuildGauge()
                    .Name("lowmark_lease_waiters")
-                   .Help("LeaseShard calls waiting for a free shard.")
+                   .Help("LeaseShard calls that wait for a free shard.")
                    .Register(registry)
                    .Add({})) {}
 
@@ -176,7 +183,7 @@ Metrics::StreamMetrics& Metrics::For(const std::string& stream) {
   MutexLock lock(mutex_);
   auto found = streams_.find(stream);
   if (found != streams_.end()) return *found->second;
-  const std::string name = streams_.size() < kMaxStreams ? stream : kOther;
+  const std::string name = streams_.size() < max_streams_ ? stream : kOther;
   auto& metrics = streams_[name];
   if (!metrics) metrics = std::make_unique<StreamMetrics>(*this, name);
   return *metrics;

@@ -1,6 +1,6 @@
 // What the coordinator tells Prometheus. docs/metrics.md has the list for people.
 //
-// The one label that users choose is `stream`; beyond the first kMaxStreams
+// The one label that users choose is `stream`; beyond the first `max_streams`
 // names the rest is counted together under "_other", so that a scrape stays
 // small whatever is created. Shards and workers are never labels.
 #ifndef LOWMARK_SERVICE_METRICS_H_
@@ -26,10 +26,11 @@ namespace lowmark {
 // Thread-safe.
 class Metrics {
  public:
-  static constexpr size_t kMaxStreams = 500;
+  // With so many a scrape stays below 1 MB whatever their names are.
+  static constexpr size_t kMaxStreams = 100;
 
   // Registers all families; the registry must outlive this.
-  explicit Metrics(prometheus::Registry& registry);
+  explicit Metrics(prometheus::Registry& registry, size_t max_streams = kMaxStreams);
   ~Metrics();
 
   // A report that was applied.
@@ -65,6 +66,7 @@ class Metrics {
 
   StreamMetrics& For(const std::string& stream);
 
+  const size_t max_streams_;
   prometheus::Family<prometheus::Counter>& batches_;
   prometheus::Family<prometheus::Counter>& processed_;
   prometheus::Family<prometheus::Counter>& retries_;

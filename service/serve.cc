@@ -14,7 +14,6 @@
 #include "service/audit_pruner.h"
 #include "service/core/error.h"
 #include "service/health.h"
-#include "service/metrics.h"
 #include "service/on_failure/destinations.h"
 #include "service/on_failure/forwarder.h"
 #include "service/process/endpoint.h"
@@ -134,6 +133,9 @@ ForwarderOptions ForwardingOf(const ServeOptions& options) {
 }  // namespace
 
 absl::Status ServeOptions::Validate() const {
+  if (metrics_max_streams < 1 || metrics_max_streams > 10000) {
+    return InvalidField("metrics-max-streams", metrics_max_streams, "must be 1..10000");
+  }
   for (const absl::Status& status :
        {postgres.Validate(), coordinator.Validate(), server.Validate(),
         CheckDuration("audit-retention", audit_retention, absl::Hours(1), absl::Hours(24 * 3650)),
@@ -157,11 +159,11 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
   log.Info("serving /metrics, /livez and /readyz", {{"http", (*endpoint)->address()}});
 
   // Calls are answered from the start, UNAVAILABLE until the database is there.
-  Metrics metrics(*registry);
+  Metrics metrics(*registry, static_cast<size_t>(options.metrics_max_streams));
   PostgresStore store(options.postgres, /*closed=*/true);
   std::optional<Closing> closing;
   Coordinator coordinator(store, metrics, options.coordinator);
-  auto server = Server::Start(coordinator, options.server,
+  auto server = Server::Start(coordinator, *registry, options.server,
                               [&log](const SecretsNews& news) { NoteSecrets(news, log); });
   if (!server.ok()) return server.status();
   const ServerSecurity& security = options.server.security;

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "service/coordinator.h"
+#include "service/metrics.h"
 #include "service/process/logging.h"
 #include "service/rpc/server.h"
 #include "store/postgres/options.h"
@@ -19,6 +20,8 @@ struct ServeOptions {
   ServerOptions server;
   // Where /metrics, /livez and /readyz are: HOST:PORT, port 0 for a free one.
   std::string http_listen = "127.0.0.1:7071";
+  // Streams with metrics of their own; the others are counted together: 1..10000.
+  int32_t metrics_max_streams = Metrics::kMaxStreams;
   // Whether to bring the schema up to date; otherwise to wait until it is.
   bool migrate = true;
   // Events of the audit are deleted when they are older: 1 h..10 years.

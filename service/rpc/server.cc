@@ -51,10 +51,12 @@ absl::Status ServerOptions::Validate() const {
   return security.Validate(listen);
 }
 
-Server::Server(Coordinator& coordinator, std::unique_ptr<ServerSecrets> secrets)
+Server::Server(Coordinator& coordinator, prometheus::Registry& registry,
+               std::unique_ptr<ServerSecrets> secrets)
     : secrets_(std::move(secrets)),
       credentials_(secrets_->tls() == nullptr ? grpc::InsecureServerCredentials()
                                               : ReloadingCredentials(*secrets_->tls())),
+      calls_(registry, Services()),
       coordinator_service_(coordinator, secrets_->access()),
       admin_service_(coordinator, secrets_->access()),
       scaler_service_(coordinator) {}
@@ -64,7 +66,13 @@ Server::~Server() {
   if (server_) Shutdown(absl::ZeroDuration());
 }
 
+std::vector<std::string> Server::Services() {
+  return {v1::CoordinatorService::service_full_name(), v1::AdminService::service_full_name(),
+          externalscaler::ExternalScaler::service_full_name()};
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
+                                                      prometheus::Registry& registry,
                                                       const ServerOptions& options,
                                                       NoteSecrets note) {
   if (auto s = options.Validate(); !s.ok()) return s;
@@ -73,9 +81,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Coordinator& coordinator,
   if (auto s = CheckSocketIsFree(options.listen); !s.ok()) return s;
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  std::unique_ptr<Server> server(new Server(coordinator, *std::move(secrets)));
+  std::unique_ptr<Server> server(new Server(coordinator, registry, *std::move(secrets)));
   grpc::ServerBuilder builder;
   SetLimits(builder, options);
+  server->calls_.AddTo(builder);
   int port = 0;
   builder.AddListeningPort(options.listen, server->credentials_, &port);
   builder.RegisterService(&server->coordinator_service_);
@@ -118,9 +127,7 @@ void Server::Refresh(Metrics& metrics, const NoteSecrets& note) {
 void Server::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);
-  health->SetServingStatus(v1::CoordinatorService::service_full_name(), serving);
-  health->SetServingStatus(v1::AdminService::service_full_name(), serving);
-  health->SetServingStatus(externalscaler::ExternalScaler::service_full_name(), serving);
+  for (const std::string& service : Services()) health->SetServingStatus(service, serving);
 }
 
 void Server::Shutdown(absl::Duration grace) {

@@ -10,11 +10,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "service/process/ticker.h"
 #include "service/rpc/admin_service.h"
+#include "service/rpc/call_metrics.h"
 #include "service/rpc/coordinator_service.h"
 #include "service/rpc/scaler_service.h"
 #include "service/security/server_secrets.h"
@@ -43,15 +45,20 @@ class Server {
   // tokens that were changed.
   using NoteSecrets = std::function<void(const SecretsNews&)>;
 
-  // Serves at once; not yet healthy. INVALID_ARGUMENT for options that are wrong;
-  // FAILED_PRECONDITION, saying what to do, where it cannot listen.
+  // Serves at once; not yet healthy. Its calls are counted in `registry`, which must
+  // outlive it. INVALID_ARGUMENT for options that are wrong; FAILED_PRECONDITION,
+  // saying what to do, where it cannot listen.
   static absl::StatusOr<std::unique_ptr<Server>> Start(Coordinator& coordinator,
+                                                       prometheus::Registry& registry,
                                                        const ServerOptions& options,
                                                        NoteSecrets note = nullptr);
   ~Server();
 
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
+
+  // The full names of its services, without health and reflection.
+  static std::vector<std::string> Services();
 
   // HOST:PORT with the real port, or unix:PATH.
   const std::string& address() const { return address_; }
@@ -63,13 +70,15 @@ class Server {
   void Shutdown(absl::Duration grace);
 
  private:
-  Server(Coordinator& coordinator, std::unique_ptr<ServerSecrets> secrets);
+  Server(Coordinator& coordinator, prometheus::Registry& registry,
+         std::unique_ptr<ServerSecrets> secrets);
 
   // Looks whether the files of certificates and tokens have changed.
   void Refresh(Metrics& metrics, const NoteSecrets& note);
 
   const std::unique_ptr<ServerSecrets> secrets_;
   std::shared_ptr<grpc::ServerCredentials> credentials_;
+  CallMetrics calls_;
   CoordinatorServiceImpl coordinator_service_;
   AdminServiceImpl admin_service_;
   ScalerServiceImpl scaler_service_;

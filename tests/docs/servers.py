@@ -74,7 +74,7 @@ class Servers:
         postgres = re.search(r'psql "(.*)"', self._said()).group(1)
         source = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
         return {**os.environ, "LOWMARK_COORDINATOR": self.address, "POSTGRES": postgres,
-                "CHECKOUT": source, "KAFKA": self.kafka}
+                "CHECKOUT": source, "KAFKA": self.kafka, "COORDINATOR_HTTP": self.http}
 
     def metrics(self):
         """The names of all metrics of a coordinator and a worker."""

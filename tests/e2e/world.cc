@@ -165,10 +165,12 @@ void World::StartWorker(int i) {
                                    "20s",  "--sync-interval", "1s"};
   const std::vector<std::string> files = {"--source", "file", "--source-path",
                                           directory_ + "/source"};
-  const std::vector<std::string> ledger = {"--handler", "exec", "--handler-command",
-                                           absl::StrCat(HANDLER, " ", directory_)};
-  for (const auto& part : {options_.source.empty() ? files : options_.source,
-                           options_.handler.empty() ? ledger : options_.handler, options_.worker}) {
+  const std::vector<std::string> program = {
+      "--handler", "exec", "--handler-command",
+      handler_.empty() ? absl::StrCat(HANDLER, " ", directory_) : handler_};
+  for (const auto& part :
+       {options_.source.empty() ? files : options_.source,
+        options_.handler.empty() ? program : options_.handler, options_.worker}) {
     argv.insert(argv.end(), part.begin(), part.end());
   }
   workers_[i] =
@@ -300,19 +302,19 @@ std::string World::Log(const std::string& part) const {
                       ReadFile(absl::StrCat(directory_, "/", part, ".log")));
 }
 
-std::string World::HttpPort(const std::string& part) const {
+std::string World::HttpAddress(const std::string& part) const {
   // The last start's line counts: "... http=127.0.0.1:PORT".
   const std::string log = ReadFile(absl::StrCat(directory_, "/", part, ".log"));
   const size_t at = log.rfind("http=127.0.0.1:");
   if (at == std::string::npos) return "";
-  return log.substr(at + 15, log.find_first_not_of("0123456789", at + 15) - at - 15);
+  return log.substr(at + 5, log.find_first_not_of("0123456789", at + 15) - at - 5);
 }
 
 std::string World::Get(const std::string& part, const std::string& path) const {
-  const std::string port = HttpPort(part);
-  if (port.empty()) return "";
+  const std::string address = HttpAddress(part);
+  if (address.empty()) return "";
   auto answer = RunCommand(
-      {.argv = {"curl", "-s", "-w", "%{http_code}", absl::StrCat("http://127.0.0.1:", port, path)}},
+      {.argv = {"curl", "-s", "-w", "%{http_code}", absl::StrCat("http://", address, path)}},
       absl::Seconds(10));
   if (!answer.ok() || !answer->exit.ok()) return "";
   const std::string text(absl::StripAsciiWhitespace(answer->output));

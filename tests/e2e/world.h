@@ -79,6 +79,9 @@ class World {
   void PromoteStandby();
   // What coordinators that are started from then on connect to.
   void UseDatabase(const std::string& connection) { database_ = connection; }
+  // What workers that are started from then on run for each batch, in place of the
+  // handler that keeps the ledger.
+  void UseHandler(const std::string& command) { handler_ = command; }
   // HOST:PORT of coordinator `i`, which it keeps when it is started again.
   static std::string Address(int i);
   // Where gRPC finds the coordinators.
@@ -129,6 +132,8 @@ class World {
   // status code, a space, the body. Empty where it does not.
   std::string Get(const std::string& part, const std::string& path) const;
   std::string Readyz(int coordinator = 0) const;
+  // HOST:PORT of a part's metrics; empty while it has not said it.
+  std::string HttpAddress(const std::string& part) const;
   // A part's series of that metric, by their labels as they are written.
   std::map<std::string, double> Metric(const std::string& part, const std::string& name) const;
 
@@ -138,13 +143,12 @@ class World {
     size_t bytes = 0;
   };
 
-  std::string HttpPort(const std::string& part) const;
-
   const WorldOptions options_;
   std::string directory_;
   std::unique_ptr<PostgresCluster> postgres_;
   std::unique_ptr<PostgresCluster> standby_;
   std::string database_;
+  std::string handler_;
   std::map<int, std::unique_ptr<ChildProcess>> coordinators_;
   std::map<int, std::unique_ptr<ChildProcess>> workers_;
   std::set<std::string> records_;

@@ -11,7 +11,7 @@ RunningServer::RunningServer(Store& store, CoordinatorOptions options, const std
     : coordinator_(store, metrics_, options) {
   ServerOptions server;
   server.listen = listen;
-  auto started = Server::Start(coordinator_, server);
+  auto started = Server::Start(coordinator_, registry_, server);
   EXPECT_TRUE(started.ok()) << started.status();
   server_ = *std::move(started);
   // A channel of its own: channels to the same address share connections.

@@ -31,6 +31,7 @@ class RunningServer {
   const std::string& address() const { return server_->address(); }
   Server& server() { return *server_; }
   Coordinator& coordinator() { return coordinator_; }
+  prometheus::Registry& registry() { return registry_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   v1::CoordinatorService::Stub& workers() { return *workers_; }
   v1::AdminService::Stub& admin() { return *admin_; }

@@ -66,7 +66,7 @@ class SecureServerTest : public testing::Test {
     ServerOptions options;
     options.listen = "127.0.0.1:0";
     options.security = security;
-    auto server = Server::Start(coordinator_, options, news_.Sink());
+    auto server = Server::Start(coordinator_, registry_, options, news_.Sink());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -236,11 +236,11 @@ TEST_F(SecureServerTest, DoesNotStartWithFilesThatAreOfNoUse) {
   options.listen = "127.0.0.1:0";
   options.security = Tls();
   options.security.tls_key = files_.Path("client.key");
-  EXPECT_THAT(std::string(Server::Start(coordinator_, options).status().message()),
+  EXPECT_THAT(std::string(Server::Start(coordinator_, registry_, options).status().message()),
               HasSubstr("tls-key is"));
   options.security = Tokens();
   options.listen = "0.0.0.0:0";
-  EXPECT_THAT(std::string(Server::Start(coordinator_, options).status().message()),
+  EXPECT_THAT(std::string(Server::Start(coordinator_, registry_, options).status().message()),
               HasSubstr("others could read tokens on their way to 0.0.0.0:0"));
 }
 

@@ -120,6 +120,7 @@ TEST_F(ServeTest, AWrongOptionIsOneLineThatNamesItsFlag) {
       {{"--http-listen", "7071"}, "--http-listen is \"7071\": must be HOST:PORT"},
       {{"--session-ttl", "1ms"}, "--session-ttl is \"1ms\": must be 100ms..1h"},
       {{"--committers", "17"}, "--committers is 17: must be 1..16"},
+      {{"--metrics-max-streams", "0"}, "--metrics-max-streams is 0: must be 1..10000"},
       {{"--drain-delay", "100000h"}, "--drain-delay is \"100000h\": must be 0..10m"},
       {{"--drain-timeout", "100000h"}, "--drain-timeout is \"100000h\": must be 0..10m"},
       {{"--audit-retention", "1m"}, "--audit-retention is \"1m\": must be 1h..87600h"},

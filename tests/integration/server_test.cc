@@ -37,7 +37,7 @@ class ServerTest : public testing::Test {
   absl::Status StartSecond(const std::string& listen) {
     ServerOptions options;
     options.listen = listen;
-    return Server::Start(server_.coordinator(), options).status();
+    return Server::Start(server_.coordinator(), server_.registry(), options).status();
   }
 
   MemoryStore store_;

@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "tests/core/seed.h"
 #include "worker/internal/worker_id.h"
 
@@ -44,6 +45,32 @@ TEST(SyncOrder, SplitsIntoCalls) {
   ASSERT_EQ(calls.size(), 3u);
   EXPECT_EQ(calls[2].size(), 5u);
   EXPECT_TRUE(SyncOrder({}, 10).empty());
+}
+
+// A child that comes in a later call than its parent would start at its first record,
+// though the stream starts at LATEST.
+TEST(SyncOrder, KeepsFamiliesInOneCall) {
+  std::vector<ListedShard> shards;
+  for (int i = 0; i < 30; ++i) {
+    shards.push_back({absl::StrCat("child-", i), {absl::StrCat("parent-", i)}});
+  }
+  for (int i = 0; i < 30; ++i) shards.push_back({absl::StrCat("parent-", i), {}});
+  shards.push_back({"merged", {"child-0", "child-29"}});
+  const auto calls = SyncOrder(shards, 7);
+  std::map<std::string, size_t> call_of;
+  for (size_t call = 0; call < calls.size(); ++call) {
+    EXPECT_LE(calls[call].size(), 7u);
+    for (const ListedShard& shard : calls[call]) call_of[shard.shard] = call;
+  }
+  EXPECT_EQ(call_of.size(), shards.size());
+  for (const ListedShard& shard : shards) {
+    for (const std::string& parent : shard.parents)
+      EXPECT_EQ(call_of[parent], call_of[shard.shard]);
+  }
+  // One that is larger than a call comes in as many as it takes.
+  std::vector<ListedShard> line = {{"0", {}}};
+  for (int i = 1; i < 20; ++i) line.push_back({absl::StrCat(i), {absl::StrCat(i - 1)}});
+  EXPECT_EQ(SyncOrder(line, 7).size(), 3u);
 }
 
 TEST(SyncOrder, RandomFamilies) {

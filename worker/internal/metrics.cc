@@ -8,24 +8,20 @@ namespace lowmark {
 namespace {
 
 constexpr char kSetAside[] = "lowmark_worker_records_set_aside_total";
-constexpr char kSetAsideHelp[] =
-    "Records set aside before a handler saw them, by condition (record_age_exceeded, "
-    "record_too_large, record_unreadable).";
+constexpr char kSetAsideHelp[] = "Records set aside before a handler saw them.";
 constexpr char kBatches[] = "lowmark_worker_batches_total";
-constexpr char kBatchesHelp[] =
-    "Batches handed to the handler, by outcome (success, partial, failure, timeout, not_run).";
+constexpr char kBatchesHelp[] = "Batches handed to the handler, by outcome.";
 constexpr char kRedelivered[] = "lowmark_worker_records_redelivered_total";
 constexpr char kRedeliveredHelp[] =
-    "Records handed to the handler that had been delivered before, by cause (retry, split, "
-    "partial, lost, operator).";
+    "Records handed to the handler that had been delivered before, by cause.";
 constexpr char kSourceErrors[] = "lowmark_worker_source_errors_total";
 constexpr char kSourceErrorsHelp[] =
-    "Reads that failed, by kind (passing: tried again; shard: this shard cannot be read).";
+    "Reads that failed (passing: tried again; shard: this shard cannot be read).";
 
 constexpr char kInvalidAnswers[] = "lowmark_worker_invalid_answers_total";
 constexpr char kInvalidAnswersHelp[] =
-    "Answers that failed their batch because of what they say, by kind (wrong_key: failures "
-    "seem to be listed under another key than batchItemFailures; other).";
+    "Answers that failed their batch because of what they say (wrong_key: failures seem to be "
+    "listed under another key than batchItemFailures).";
 
 const prometheus::Histogram::BucketBoundaries kSeconds = {
     .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900};
@@ -53,8 +49,8 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
           Counter("lowmark_worker_report_retries_total", "Reports that had to be sent again.")),
       handoffs_(Counter("lowmark_worker_handoffs_total",
                         "Shards given to another worker because the coordinator asked for it.")),
-      sessions_(Counter("lowmark_worker_sessions_total",
-                        "Sessions opened; more than one means that one expired.")),
+      sessions_(
+          Counter("lowmark_worker_sessions_total", "Sessions opened; more than one: one expired.")),
       duration_(prometheus::BuildHistogram()
                     .Name("lowmark_worker_handler_duration_seconds")
                     .Help("How long the handler took for a batch.")
@@ -131,15 +127,14 @@ void WorkerMetrics::CountSourceError(bool passing) {
 }
 
 void WorkerMetrics::CountCallError(const std::string& method, const std::string& reason) {
-  Counter("lowmark_worker_call_errors_total",
-          "Calls to the coordinator that failed, by method and reason.",
+  Counter("lowmark_worker_call_errors_total", "Calls to the coordinator that failed.",
           {{"method", method}, {"reason", reason}})
       .Increment();
 }
 
 void WorkerMetrics::CountLeaseLost(const std::string& reason) {
-  Counter("lowmark_worker_leases_lost_total",
-          "Leases that ended without being released, by reason.", {{"reason", reason}})
+  Counter("lowmark_worker_leases_lost_total", "Leases that ended without being released.",
+          {{"reason", reason}})
       .Increment();
 }
 

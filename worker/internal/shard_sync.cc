@@ -15,10 +15,8 @@ constexpr size_t kMostShards = 10000;
 // have forgotten it (a stream that was deleted and made anew).
 constexpr absl::Duration kTellAgain = absl::Minutes(1);
 
-}  // namespace
-
-std::vector<std::vector<ListedShard>> SyncOrder(const std::vector<ListedShard>& shards,
-                                                size_t most) {
+// Each shard once, parents before their children, with those parents that are listed.
+std::vector<ListedShard> ParentsFirst(const std::vector<ListedShard>& shards) {
   std::unordered_map<std::string, const ListedShard*> listed;
   for (const ListedShard& shard : shards) listed.emplace(shard.shard, &shard);
 
@@ -46,11 +44,49 @@ std::vector<std::vector<ListedShard>> SyncOrder(const std::vector<ListedShard>& 
       ordered.push_back(std::move(kept));
     }
   }
+  return ordered;
+}
 
+// Shards that are linked by parents together, in the order in which they come.
+std::vector<std::vector<ListedShard>> Families(std::vector<ListedShard> ordered) {
+  std::vector<std::vector<ListedShard>> families;
+  std::unordered_map<std::string, size_t> family_of;
+  const auto join = [&](size_t from, size_t to) {
+    for (ListedShard& shard : families[from]) {
+      family_of[shard.shard] = to;
+      families[to].push_back(std::move(shard));
+    }
+    families[from].clear();
+  };
+  for (ListedShard& shard : ordered) {
+    size_t own = families.size();
+    families.emplace_back();
+    for (const std::string& parent : shard.parents) {
+      const auto found = family_of.find(parent);
+      if (found == family_of.end() || found->second == own) continue;
+      const size_t other = found->second;
+      const bool larger = families[other].size() > families[own].size();
+      join(larger ? own : other, larger ? other : own);
+      if (larger) own = other;
+    }
+    family_of[shard.shard] = own;
+    families[own].push_back(std::move(shard));
+  }
+  return families;
+}
+
+}  // namespace
+
+std::vector<std::vector<ListedShard>> SyncOrder(const std::vector<ListedShard>& shards,
+                                                size_t most) {
   std::vector<std::vector<ListedShard>> calls;
-  for (size_t i = 0; i < ordered.size(); ++i) {
-    if (i % most == 0) calls.emplace_back();
-    calls.back().push_back(std::move(ordered[i]));
+  for (std::vector<ListedShard>& family : Families(ParentsFirst(shards))) {
+    if (family.empty()) continue;
+    if (calls.empty() || calls.back().size() + family.size() > most) calls.emplace_back();
+    for (ListedShard& shard : family) {
+      if (calls.back().size() == most) calls.emplace_back();
+      calls.back().push_back(std::move(shard));
+    }
   }
   return calls;
 }

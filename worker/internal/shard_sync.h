@@ -16,7 +16,10 @@
 namespace lowmark {
 
 // The list in calls of at most `most` shards, parents before their children or
-// beside them. Parents that are not listed are left out, and so are repeats.
+// beside them. Parents that are not listed are left out, and so are repeats. What
+// descends from each other is in one call where it fits in one: a shard whose parent
+// came in an earlier call is to the coordinator one that has come since, which starts
+// at its first record where a stream that is new starts at LATEST.
 std::vector<std::vector<ListedShard>> SyncOrder(const std::vector<ListedShard>& shards,
                                                 size_t most);
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "worker/source/kafka/properties.h"
@@ -57,9 +58,13 @@ SourceRecord ToRecord(const rd_kafka_message_t& message) {
   return result;
 }
 
-// librdkafka adds what changes with each try: "... (after 3ms in state CONNECT)".
+// librdkafka adds what changes with each try: "... (after 3ms in state CONNECT)". A port
+// without TLS closes the connection, which is all that it says of that.
 std::string WithoutCircumstances(const std::string& reason) {
-  return reason.substr(0, reason.find(" (after "));
+  const std::string plain = reason.substr(0, reason.find(" (after "));
+  const bool closed = absl::StrContains(plain, "SSL handshake failed") &&
+                      absl::StrContains(plain, "unexpected eof");
+  return closed ? plain + ": does that port speak TLS, as security.protocol says?" : plain;
 }
 
 bool IsCredentials(rd_kafka_resp_err_t error) {
