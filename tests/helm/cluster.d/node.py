@@ -80,7 +80,7 @@ class Node:
         self._start_control_plane()
         self._start_node()
         self._start_names()
-        self._wait("the node is ready", "kubelet", self._is_ready, 180)
+        self._wait("the node is ready", "kubelet", self._is_ready)
 
     def stop(self):
         """Ends it in order, so that no container's cgroup is left behind."""
@@ -230,13 +230,13 @@ class Node:
             process.kill()
             process.wait()
 
-    def _wait(self, what, name, condition, seconds=60):
+    def _wait(self, what, name, condition):
         def condition_or_end():
             if self._processes[name].poll() is not None:
                 lines = self._log(name).splitlines()
                 raise Failure(f"{name} ended:\n" + "\n".join(lines[-15:]))
             return condition()
-        until(what, condition_or_end, seconds)
+        until(what, condition_or_end)
 
     def _ctr(self, *arguments, check=False):
         done = subprocess.run(

@@ -66,7 +66,7 @@ class Scenario:
         with self._step("PostgreSQL") as step:
             self._node.kubectl("create", "namespace", self._release.namespace)
             self._release.kubectl("apply", "--filename", os.path.join(CHART, "ci", "postgresql.yaml"))
-            self._release.kubectl("rollout", "status", "deployment/lowmark-postgresql", "--timeout=2m")
+            self._release.kubectl("rollout", "status", "deployment/lowmark-postgresql", "--timeout=5m")
             step.text = "the manifest of helm/lowmark/ci"
 
     def _install(self):
@@ -144,7 +144,7 @@ class Scenario:
             self._release.kubectl("delete", "pod", "lowmark-test")
             until("nothing is left of the release", lambda: not self._release.remains())
             step.text = "nothing is left"
-            self._node.kubectl("delete", "namespace", self._release.namespace, "--timeout=2m")
+            self._node.kubectl("delete", "namespace", self._release.namespace, "--timeout=5m")
 
     # --- The account -------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ class Failure(Exception):
     """The test cannot go on; the text says why."""
 
 
-def until(what, condition, seconds=120, every=0.2):
+def until(what, condition, seconds=300, every=0.2):
     """What `condition` returns, once that is something; a Failure where it stays nothing."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
