@@ -7,6 +7,7 @@
 #include <prometheus/registry.h>
 
 #include <atomic>
+#include <optional>
 
 #include "service/core/error.h"
 #include "store/memory/memory_store.h"
@@ -95,14 +96,15 @@ TEST_F(LeaseQueueTest, GrantsWhatIsFreeAtOnce) {
 }
 
 TEST_F(LeaseQueueTest, AHintWakesWhoWaits) {
-  LeaseQueue queue(store_, metrics_, one_thread_);
-  memory_.WatchFreeShards([&](const std::string& stream) { queue.Wake(stream); });
-  queue.Wait("s", Call("w", kLong), Never, answers_.Sink());
+  std::optional<LeaseQueue> queue;
+  queue.emplace(store_, metrics_, one_thread_);
+  memory_.WatchFreeShards([&](const std::string& stream) { queue->Wake(stream); });
+  queue->Wait("s", Call("w", kLong), Never, answers_.Sink());
   ASSERT_TRUE(Eventually([&] { return Tries() == 1; }));
   ASSERT_TRUE(AddShard("1"));
   ASSERT_TRUE(answers_.Await(1));
   EXPECT_EQ(answers_.All()[0]->leases.size(), 1u);
-  memory_.WatchFreeShards(nullptr);
+  queue.reset();
 }
 
 TEST_F(LeaseQueueTest, AHintAboutAnyStreamWakesWhoWaits) {
