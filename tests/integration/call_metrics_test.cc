@@ -7,11 +7,11 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <ctime>
 #include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "store/memory/memory_store.h"
 #include "tests/integration/good_requests.h"
 #include "tests/integration/health.h"
@@ -196,13 +196,14 @@ TEST(ScrapeSize, IsBoundedForAHundredThousandStreams) {
     outboxes.push_back({stream, "", 1, now, true, now});
   }
   metrics.SetOutboxes(outboxes);
-  const absl::Time start = absl::Now();
+  const std::clock_t start = std::clock();
   const std::string scrape = prometheus::TextSerializer().Serialize(registry.Collect());
   EXPECT_LT(scrape.size(), 1000000u);
   EXPECT_THAT(scrape, testing::HasSubstr("lowmark_leases_granted_total{stream=\"_other\"} 99900"));
   // To be read in the test's XML; machines differ too much to ask for it.
   RecordProperty("bytes", static_cast<int>(scrape.size()));
-  RecordProperty("milliseconds", static_cast<int>(absl::ToInt64Milliseconds(absl::Now() - start)));
+  RecordProperty("processor_milliseconds",
+                 static_cast<int>((std::clock() - start) * 1000 / CLOCKS_PER_SEC));
 }
 
 }  // namespace
