@@ -5,8 +5,10 @@
 #include "service/cli/commands.h"
 #include "service/cli/dev_command.h"
 #include "service/process/options.h"
+#include "service/rpc/quiet.h"
 
 int main(int argc, char** argv) {
+  lowmark::QuietLibraries();
   lowmark::Options options("lowmark",
                            "Looks after a Lowmark coordinator: streams, shards, checkpoints and "
                            "dead letters. Or runs everything on this machine, to try it.",

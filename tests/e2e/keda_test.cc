@@ -118,7 +118,7 @@ TEST_F(KedaTest, WhatIsWrongIsNamed) {
       Ask({"stream=t", "shardsPerWorker=many"}),
       HasSubstr("keda.js: 3 scalerMetadata.shardsPerWorker is \"many\": must be 1..100000"));
   EXPECT_THAT(Ask({"stream=elsewhere"}), HasSubstr("keda.js: 5 "));
-  EXPECT_THAT(Ask({"stream=t"}, "specs"), HasSubstr("keda.js: 12 "));
+  EXPECT_THAT(Ask({"stream=t"}, "specs"), HasSubstr("keda.js: 12"));
 }
 
 }  // namespace

@@ -136,7 +136,8 @@ def may_include(path, name):
             return 'the worker may see service/core, service/process and the wire alone'
     elif path.startswith('service/cli/'):
         allowed = ('service/cli/', 'service/core/', 'service/dev/', 'service/process/',
-                   'service/security/', 'service/rpc/channel.h', 'service/rpc/convert.h', 'service/rpc/message_size.h', 'service/rpc/status.h',
+                   'service/security/', 'service/rpc/channel.h', 'service/rpc/convert.h',
+                   'service/rpc/message_size.h', 'service/rpc/quiet.h', 'service/rpc/status.h',
                    'lowmark/v1/')
         if ours and not name.startswith(allowed):
             return 'the command line is a client: it may see the wire, not the coordinator'

@@ -180,7 +180,9 @@ void Runner::OnLeases(SteadyTime sent, uint64_t session,
     again(kShortPause);
   } else {
     metrics_.CountCallError("LeaseShard", Reason(answer.status()));
-    if (lease_pause_.attempts() == 0) {
+    const std::string reason = Reason(answer.status());
+    if (lease_pause_.attempts() == 0 || reason != lease_trouble_) {
+      lease_trouble_ = reason;
       log_.Warning("no leases from the coordinator, tried again",
                    {{"stream", options_.stream},
                     {"coordinator", options_.coordinator},
