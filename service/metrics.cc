@@ -163,8 +163,9 @@ Metrics::Metrics(Registry& registry, size_t max_streams)
       refused_secrets_(AddCounter(registry, "lowmark_secrets_refused_total",
                                   "Changed files of certificates or tokens that are of no use.")
                            .Add({})),
-      certificate_expiry_(AddGauge(registry, "lowmark_certificate_expiry_timestamp_seconds",
-                                   "When the TLS certificate of the gRPC port expires.")),
+      certificate_expiry_(
+          AddGauge(registry, "lowmark_certificate_expiry_timestamp_seconds",
+                   "With TLS: when the gRPC port's certificate expires, in Unix time.")),
       group_size_(AddHistogram(registry, "lowmark_commit_group_size",
                                "Shard updates committed together.",
                                {1, 2, 4, 8, 16, 32, 64, 128, 256, 512})),

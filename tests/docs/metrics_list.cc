@@ -61,6 +61,9 @@ void ListCoordinator(json& list) {
   const CallMetrics calls(registry, Server::Services());
   metrics.CountLease("s", /*lost=*/false, 0);
   metrics.CountStoreError("update", Unavailable(""));
+  metrics.SetCertificateExpiry(absl::UnixEpoch());
+  metrics.CountRefusedCall(absl::UnauthenticatedError(""));
+  metrics.CountRefusedCall(absl::PermissionDeniedError(""));
   List("coordinator", registry.Collect(), list);
 }
 
