@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(ROOT, "deploy", "quickstart.d"))
 import account  # noqa: E402
 import ledger  # noqa: E402
 import records  # noqa: E402
-from feed import SHARDS, Feed  # noqa: E402
+from source import SHARDS, Feed  # noqa: E402
 from release import CHART, Release  # noqa: E402
 from waiting import Failure, until  # noqa: E402
 from watch import Watch  # noqa: E402
