@@ -376,12 +376,13 @@ TEST_F(LeaseQueueTest, AnIdleThreadTakesOverWhileAnotherIsHeldUp) {
 // owner and every call gets an answer.
 TEST_F(LeaseQueueTest, NobodyIsForgottenInARush) {
   constexpr int kWorkers = 40;
-  LeaseQueue queue(store_, metrics_, {.threads = 4, .retry = kLong});
-  memory_.WatchFreeShards([&](const std::string& stream) { queue.Wake(stream); });
+  std::optional<LeaseQueue> queue;
+  queue.emplace(store_, metrics_, LeaseQueueOptions{.threads = 4, .retry = kLong});
+  memory_.WatchFreeShards([&](const std::string& stream) { queue->Wake(stream); });
   for (int i = 0; i < kWorkers; ++i) {
     const std::string worker = "worker-" + std::to_string(i);
     Open("s", worker);
-    queue.Wait("s", Call(worker, kLong), Never, answers_.Sink());
+    queue->Wait("s", Call(worker, kLong), Never, answers_.Sink());
   }
   for (int i = 0; i < kWorkers; ++i) ASSERT_TRUE(AddShard("shard-" + std::to_string(i)));
   ASSERT_TRUE(answers_.Await(kWorkers));
@@ -389,7 +390,7 @@ TEST_F(LeaseQueueTest, NobodyIsForgottenInARush) {
     ASSERT_TRUE(grant.ok()) << grant.status();
     EXPECT_EQ(grant->leases.size(), 1u);
   }
-  memory_.WatchFreeShards(nullptr);
+  queue.reset();
 }
 
 }  // namespace
