@@ -137,6 +137,12 @@ class ChartTest(WithValues):
         self.assertEqual(trigger("database: {url: x}\n" + group % ", triggers: [{type: cron}]"),
                          {"type": "cron"})
 
+    def test_the_test_pod_has_one_container(self):
+        # With more, Helm does not know whose logs `helm test --logs` is to print.
+        for values in ("full", "minimal", "sidecar", "security"):
+            pod = find(rendered(values), "Pod", "mine-lowmark-test")["spec"]
+            self.assertEqual([c["name"] for c in pod["containers"]], ["streams"])
+
     def test_keda_has_the_certificates_that_coordinators_ask_for(self):
         things = self.accepted(
             "database: {url: x}\n"
