@@ -164,7 +164,10 @@ struct ShardRecord {
 // A shard as its source describes it.
 struct SourceShard {
   std::string shard;
+  // Known to the stream, or listed in the same call.
   std::vector<std::string> parents;
+  // No longer listed: they count where the stream knows them.
+  std::vector<std::string> former_parents = {};
 };
 
 // A worker's call for leases.

@@ -32,8 +32,26 @@ absl::StatusOr<NewShards> FindNew(const std::map<std::string, bool>& known,
         return InvalidField("parents", parent, "must be a known or listed shard");
       }
     }
+    for (const std::string& parent : shard->former_parents) {
+      if (auto s = CheckId("former_parents", parent); !s.ok()) return s;
+    }
   }
   return fresh;
+}
+
+// All parents that count, each once, in the order in which they are named.
+std::vector<std::string> ParentsOf(const SourceShard& shard,
+                                   const std::map<std::string, bool>& known) {
+  std::vector<std::string> parents;
+  const auto add = [&](const std::string& parent) {
+    const bool repeated = std::find(parents.begin(), parents.end(), parent) != parents.end();
+    if (!repeated) parents.push_back(parent);
+  };
+  for (const std::string& parent : shard.parents) add(parent);
+  for (const std::string& parent : shard.former_parents) {
+    if (known.contains(parent)) add(parent);
+  }
+  return parents;
 }
 
 // The new shards, parents before children: takes away, again and again, those all of
@@ -68,7 +86,7 @@ std::set<std::string> Continuing(const NewShards& fresh, const std::vector<std::
                                  const std::map<std::string, bool>& known) {
   std::set<std::string> continuing;
   for (const std::string& id : order) {
-    for (const std::string& parent : fresh.at(id)->parents) {
+    for (const std::string& parent : ParentsOf(*fresh.at(id), known)) {
       if (known.contains(parent) || continuing.contains(parent)) continuing.insert(id);
     }
   }
@@ -90,11 +108,7 @@ absl::StatusOr<std::vector<ShardRecord>> PlanNewShards(const std::string& stream
   records.reserve(fresh->size());
   for (const auto& [id, shard] : *fresh) {
     ShardRecord record;
-    for (const std::string& parent : shard->parents) {
-      const bool repeated =
-          std::find(record.parents.begin(), record.parents.end(), parent) != record.parents.end();
-      if (!repeated) record.parents.push_back(parent);
-    }
+    record.parents = ParentsOf(*shard, known);
     const auto left =
         std::count_if(record.parents.begin(), record.parents.end(), [&](const std::string& parent) {
           auto found = known.find(parent);

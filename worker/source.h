@@ -20,7 +20,7 @@ namespace lowmark {
 struct ListedShard {
   // Matches [A-Za-z0-9._:-]{1,128}.
   std::string shard;
-  // The shards it came from by a split or merge, as far as the source lists them.
+  // The shards it came from by a split or merge, also those no longer listed.
   std::vector<std::string> parents;
 
   bool operator==(const ListedShard&) const = default;

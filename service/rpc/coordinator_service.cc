@@ -218,7 +218,7 @@ grpc::ServerUnaryReactor* CoordinatorServiceImpl::SyncShards(grpc::CallbackServe
   if (auto s = gate_.Admit(*context, *request); !s.ok()) return Refuse(context, s);
   std::vector<SourceShard> shards;
   for (const v1::SourceShard& shard : request->shards()) {
-    shards.push_back({shard.shard(), ToVector(shard.parents())});
+    shards.push_back({shard.shard(), ToVector(shard.parents()), ToVector(shard.former_parents())});
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   coordinator_.SyncShards(request->stream(), request->worker(), std::move(shards),

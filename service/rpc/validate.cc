@@ -160,19 +160,24 @@ absl::Status CheckSetAside(const v1::ReportBatchRequest& request) {
 }
 
 absl::Status CheckParents(const std::string& name, const v1::SourceShard& shard) {
-  if (shard.parents_size() > kMostParents) {
-    return InvalidField(absl::StrCat(name, ".parents"),
-                        absl::StrCat(shard.parents_size(), " entries"), "must have at most 100");
+  const int count = shard.parents_size() + shard.former_parents_size();
+  if (count > kMostParents) {
+    return InvalidField(absl::StrCat(name, ".parents"), absl::StrCat(count, " entries"),
+                        "must have at most 100, with former_parents");
   }
-  std::set<std::string> seen;
-  for (int i = 0; i < shard.parents_size(); ++i) {
-    const std::string field = absl::StrCat(name, ".parents[", i, "]");
-    if (auto s = CheckId(field, shard.parents(i)); !s.ok()) return s;
-    if (shard.parents(i) == shard.shard() || !seen.insert(shard.parents(i)).second) {
-      return InvalidField(field, shard.parents(i), "must be another shard, named once");
+  std::set<std::string> seen = {shard.shard()};
+  const auto check = [&](const char* list, const auto& parents) {
+    for (int i = 0; i < parents.size(); ++i) {
+      const std::string field = absl::StrCat(name, ".", list, "[", i, "]");
+      if (auto s = CheckId(field, parents[i]); !s.ok()) return s;
+      if (!seen.insert(parents[i]).second) {
+        return InvalidField(field, parents[i], "must be another shard, named once");
+      }
     }
-  }
-  return absl::OkStatus();
+    return absl::OkStatus();
+  };
+  return First(
+      {check("parents", shard.parents()), check("former_parents", shard.former_parents())});
 }
 
 absl::Status CheckLoads(const google::protobuf::RepeatedPtrField<v1::ShardLoad>& loads) {

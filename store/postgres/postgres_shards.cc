@@ -26,6 +26,7 @@ std::vector<std::string> Named(const std::vector<SourceShard>& listed) {
   for (const SourceShard& shard : listed) {
     named.push_back(shard.shard);
     named.insert(named.end(), shard.parents.begin(), shard.parents.end());
+    named.insert(named.end(), shard.former_parents.begin(), shard.former_parents.end());
   }
   return named;
 }

@@ -237,6 +237,7 @@ void AddOtherWorkerCalls(int64_t epoch, Collector& good) {
   v1::SourceShard* shard = sync.add_shards();
   shard->set_shard("3");
   shard->add_parents("1");
+  shard->add_former_parents("0");
   good.Add("SyncShards", sync);
 }
 

@@ -213,6 +213,8 @@ std::map<std::string, Rule> WorkerRules() {
       {"SourceShard.shard", Id},
       {"SourceShard.parents", kDistinctEntries},
       {"SourceShard.parents[]", KnownId},
+      {"SourceShard.former_parents", kDistinctEntries},
+      {"SourceShard.former_parents[]", Id},
   };
 }
 

@@ -73,6 +73,27 @@ TEST_P(StoreContract, ShardsThatContinueKnownOnesStartAtTheirFirstRecord) {
   EXPECT_EQ(MustGet("9", "t").state.position, Position::Latest());
 }
 
+// As where the source has trimmed a parent since: its children come after it all the same.
+TEST_P(StoreContract, FormerParentsCountWhereTheyAreKnown) {
+  Policy policy;
+  policy.starting_position = Position::Latest();
+  ASSERT_TRUE(store().CreateStream("t", policy).ok());
+  ASSERT_TRUE(store().AddShards("t", {{"0", {}}}).ok());
+  ASSERT_EQ(*store().AddShards("t", {{"1", {}, {"gone", "0", "0"}}, {"2", {}, {"gone"}}}), 2);
+
+  auto after = store().GetShard("t", "1");
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_THAT(after->parents, ElementsAre("0"));
+  EXPECT_EQ(after->shard.parents_left, 1);
+  EXPECT_EQ(after->shard.state.position, Position::TrimHorizon());
+
+  auto other = store().GetShard("t", "2");
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_THAT(other->parents, IsEmpty());
+  EXPECT_EQ(other->shard.parents_left, 0);
+  EXPECT_EQ(other->shard.state.position, Position::Latest());
+}
+
 TEST_P(StoreContract, RefusesShardsWithoutAnOrder) {
   const std::vector<std::vector<SourceShard>> refused = {
       {{"a", {"unknown"}}},
@@ -81,6 +102,7 @@ TEST_P(StoreContract, RefusesShardsWithoutAnOrder) {
       {{"r", {}}, {"a", {"r", "c"}}, {"b", {"a"}}, {"c", {"b"}}},
       {{"", {}}},
       {{"a", {""}}},
+      {{"a", {}, {""}}},
   };
   for (const auto& shards : refused) {
     auto added = store().AddShards("s", shards);

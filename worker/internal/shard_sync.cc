@@ -37,11 +37,7 @@ std::vector<ListedShard> ParentsFirst(const std::vector<ListedShard>& shards) {
       }
       path.pop_back();
       if (std::exchange(placed[shard.shard], true)) continue;
-      ListedShard kept{shard.shard, {}};
-      for (const std::string& parent : shard.parents) {
-        if (listed.count(parent)) kept.parents.push_back(parent);
-      }
-      ordered.push_back(std::move(kept));
+      ordered.push_back(shard);
     }
   }
   return ordered;
@@ -168,6 +164,13 @@ void ShardSync::OnListed(absl::StatusOr<std::vector<ListedShard>> shards) {
   Send();
 }
 
+bool ShardSync::IsListed(const std::string& shard) const {
+  const auto found =
+      std::lower_bound(listed_.begin(), listed_.end(), shard,
+                       [](const ListedShard& a, const std::string& b) { return a.shard < b; });
+  return found != listed_.end() && found->shard == shard;
+}
+
 void ShardSync::Send() {
   v1::SyncShardsRequest request;
   request.set_stream(context_.options.stream);
@@ -175,7 +178,10 @@ void ShardSync::Send() {
   for (const ListedShard& shard : calls_.back()) {
     v1::SourceShard* proto = request.add_shards();
     proto->set_shard(shard.shard);
-    for (const std::string& parent : shard.parents) proto->add_parents(parent);
+    for (const std::string& parent : shard.parents) {
+      *(IsListed(parent) ? proto->mutable_parents() : proto->mutable_former_parents())->Add() =
+          parent;
+    }
   }
   context_.client.SyncShards(request, context_.options.call_timeout,
                              [this, wanted = std::weak_ptr<bool>(current_)](

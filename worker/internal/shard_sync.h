@@ -15,11 +15,10 @@
 
 namespace lowmark {
 
-// The list in calls of at most `most` shards, parents before their children or
-// beside them. Parents that are not listed are left out, and so are repeats. What
-// descends from each other is in one call where it fits in one: a shard whose parent
-// came in an earlier call is to the coordinator one that has come since, which starts
-// at its first record where a stream that is new starts at LATEST.
+// The list in calls of at most `most` shards, each once, parents before their children
+// or beside them. What descends from each other is in one call where it fits in one: a shard whose
+// parent came in an earlier call is to the coordinator one that has come since, which starts at its
+// first record where a stream that is new starts at LATEST.
 std::vector<std::vector<ListedShard>> SyncOrder(const std::vector<ListedShard>& shards,
                                                 size_t most);
 
@@ -38,10 +37,9 @@ class ShardSync {
   std::optional<ListingStat> stat(SteadyTime now) const;
 
  private:
-  struct Shared;
-
   void List();
   void OnListed(absl::StatusOr<std::vector<ListedShard>> shards);
+  bool IsListed(const std::string& shard) const;
   void Send();
   void OnSent(const absl::Status& error, int32_t added);
   void OnDone();
@@ -57,8 +55,8 @@ class ShardSync {
   EventLoop::TimerId timer_ = 0;
   RetryPause pause_;
   TroubleWatch watch_{Trouble::Kind::kSource};
-  bool done_ = false;  // in this session, at least once
-  std::vector<ListedShard> listed_;
+  bool done_ = false;                // in this session, at least once
+  std::vector<ListedShard> listed_;  // by shard
   std::vector<ListedShard> told_;
   SteadyTime told_at_ = SteadyTime::min();
   std::vector<std::vector<ListedShard>> calls_;  // to be sent, the next one last
