@@ -1,6 +1,6 @@
 // Apache Kafka's own broker as the source of real workers: with records that fail, and
-// stopped and killed meanwhile, the ledger is exact; TLS with certificates of both
-// sides, and what is said where they are wrong. tests/kafka/run runs this.
+// stopped and killed meanwhile, the ledger is exact; TLS with certificates of both sides,
+// and SASL by Kerberos, and what is said where they are wrong. tests/kafka/run runs this.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +10,8 @@
 #include <fstream>
 #include <map>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/e2e/world.h"
@@ -39,8 +41,10 @@ class KafkaBrokerTest : public testing::Test {
   }
 
   // Lowmark, with workers that read `address` and settings that lie in properties().
-  void StartLowmark(const std::string& address) {
+  void StartLowmark(const std::string& address,
+                    const std::vector<std::pair<std::string, std::string>>& env = {}) {
     WorldOptions options;
+    options.worker_env = env;
     options.source = {"--source",      "kafka", "--kafka-brokers",         address,
                       "--kafka-topic", "t",     "--kafka-properties-file", properties()};
     world_ = std::make_unique<World>(options);
@@ -82,11 +86,44 @@ class KafkaBrokerTest : public testing::Test {
     return found;
   }
 
+  // A worker with these settings says once that, and why, Kafka cannot be reached.
+  void ExpectRefused(const std::vector<std::string>& settings, const std::string& why) {
+    SCOPED_TRACE(why);
+    const int worker = next_worker_++;
+    WriteProperties(settings);
+    world_->StartWorker(worker);
+    EXPECT_TRUE(world_->Await([&] {
+      double errors = 0;
+      for (const auto& [labels, count] :
+           world_->Metric(absl::StrCat("worker-", worker), "lowmark_worker_source_errors_total")) {
+        errors += count;
+      }
+      return errors >= 3;
+    })) << world_->Log(absl::StrCat("worker-", worker));
+    const std::vector<std::string> said = Unreachable(worker);
+    EXPECT_EQ(said.size(), 1) << world_->Log(absl::StrCat("worker-", worker));
+    EXPECT_THAT(said, testing::Each(HasSubstr(why)));
+    EXPECT_TRUE(world_->Stop(*world_->worker(worker)));
+  }
+
+  // A worker with these settings processes all records, and none twice.
+  void ExpectProcessed(const std::vector<std::string>& settings) {
+    WriteProperties(settings);
+    Produce(40);
+    const int worker = next_worker_++;
+    world_->StartWorker(worker);
+    ASSERT_TRUE(world_->AwaitProcessed()) << world_->Log(absl::StrCat("worker-", worker));
+    EXPECT_TRUE(world_->Stop(*world_->worker(worker)));
+    EXPECT_THAT(world_->CheckLedger(), testing::IsEmpty());
+    EXPECT_THAT(Unreachable(worker), testing::IsEmpty());
+  }
+
   std::string host_;
   std::string directory_;
   std::unique_ptr<KafkaBroker> broker_;
   std::unique_ptr<World> world_;
   std::map<int, int> numbers_;
+  int next_worker_ = 0;
 };
 
 TEST_F(KafkaBrokerTest, NothingIsLostOrRepeatedAsTheBrokerIsStoppedAndKilled) {
@@ -130,25 +167,7 @@ class KafkaTlsTest : public KafkaBrokerTest {
     return settings;
   }
 
-  // A worker with these settings says once that, and why, Kafka cannot be reached.
-  void ExpectRefused(const std::vector<std::string>& settings, const std::string& why) {
-    SCOPED_TRACE(why);
-    const int worker = next_worker_++;
-    WriteProperties(settings);
-    world_->StartWorker(worker);
-    EXPECT_TRUE(world_->Await([&] {
-      return world_->Metric(
-                 absl::StrCat("worker-", worker),
-                 "lowmark_worker_source_errors_total")["{kind=\"passing\",stream=\"t\"}"] >= 3;
-    })) << world_->Log(absl::StrCat("worker-", worker));
-    const std::vector<std::string> said = Unreachable(worker);
-    EXPECT_EQ(said.size(), 1) << world_->Log(absl::StrCat("worker-", worker));
-    EXPECT_THAT(said, testing::Each(HasSubstr(why)));
-    EXPECT_TRUE(world_->Stop(*world_->worker(worker)));
-  }
-
   const std::string certificates_;
-  int next_worker_ = 0;
 };
 
 TEST_F(KafkaTlsTest, RecordsAreReadWithCertificatesOfBothSides) {
@@ -159,14 +178,7 @@ TEST_F(KafkaTlsTest, RecordsAreReadWithCertificatesOfBothSides) {
   ExpectRefused(Tls("ca.pem", /*with_certificate=*/false),
                 "client SSL authentication might be required");
   ExpectRefused({}, "verify that security.protocol is correctly configured");
-  WriteProperties(Tls("ca.pem"));
-  Produce(40);
-  const int worker = next_worker_++;
-  world_->StartWorker(worker);
-  ASSERT_TRUE(world_->AwaitProcessed()) << world_->Log(absl::StrCat("worker-", worker));
-  EXPECT_TRUE(world_->Stop(*world_->worker(worker)));
-  EXPECT_THAT(world_->CheckLedger(), testing::IsEmpty());
-  EXPECT_THAT(Unreachable(worker), testing::IsEmpty());
+  ExpectProcessed(Tls("ca.pem"));
 }
 
 TEST_F(KafkaTlsTest, TlsToAPortWithoutItIsSaidInOneLine) {
@@ -174,6 +186,45 @@ TEST_F(KafkaTlsTest, TlsToAPortWithoutItIsSaidInOneLine) {
   broker_->CreateTopic("t", 1);
   StartLowmark(broker_->address());
   ExpectRefused(Tls("ca.pem"), "does that port speak TLS");
+}
+
+class KafkaKerberosTest : public KafkaBrokerTest {
+ protected:
+  KafkaKerberosTest() : realm_(directory_ + "/realm") {
+    auto made = RunCommand({.argv = {KERBEROS, realm_, host_}}, absl::Minutes(1));
+    EXPECT_TRUE(made.ok() && made->exit.ok()) << (made.ok() ? made->output : "");
+    ProcessOptions options;
+    options.argv = {"/usr/sbin/krb5kdc", "-n"};
+    options.env = {Conf(), {"KRB5_KDC_PROFILE", realm_ + "/kdc.conf"}};
+    options.out = Output::File(realm_ + "/kdc.log");
+    options.err = Output::Stdout();
+    auto center = ChildProcess::Start(options);
+    EXPECT_TRUE(center.ok()) << center.status();
+    if (center.ok()) center_ = *std::move(center);
+    broker_->UseKerberos(realm_);
+  }
+
+  std::pair<std::string, std::string> Conf() const {
+    return {"KRB5_CONFIG", realm_ + "/krb5.conf"};
+  }
+
+  std::vector<std::string> Sasl(const std::string& keytab) const {
+    return {"security.protocol=sasl_plaintext", "sasl.mechanism=GSSAPI",
+            "sasl.kerberos.principal=client",
+            absl::StrCat("sasl.kerberos.keytab=", realm_, "/", keytab)};
+  }
+
+  const std::string realm_;
+  std::unique_ptr<ChildProcess> center_;
+};
+
+TEST_F(KafkaKerberosTest, RecordsAreReadWithAKey) {
+  broker_->Start();
+  broker_->CreateTopic("t", kPartitions);
+  StartLowmark(broker_->kerberos_address(), {Conf()});
+  ExpectRefused(Sasl("other.keytab"), "No Kerberos credentials available");
+  ExpectRefused({}, "verify that security.protocol is correctly configured");
+  ExpectProcessed(Sasl("client.keytab"));
 }
 
 }  // namespace

@@ -53,6 +53,8 @@ std::vector<std::string> KafkaBroker::Properties() {
 
 void KafkaBroker::UseCertificates(const std::string& certificates) { certificates_ = certificates; }
 
+void KafkaBroker::UseKerberos(const std::string& realm) { realm_ = realm; }
+
 void KafkaBroker::WriteSettings() const {
   // A broker that was killed may come back when its session has ended: let that be soon.
   std::ofstream(directory_ + "/zookeeper.properties")
@@ -64,8 +66,12 @@ void KafkaBroker::WriteSettings() const {
            << "auto.create.topics.enable=false\noffsets.topic.num.partitions=1\n"
            << "offsets.topic.replication.factor=1\nhost.name=" << host_
            << "\nlisteners=PLAINTEXT://" << address();
+  if (!certificates_.empty()) settings << ",SSL://" << tls_address();
+  if (!realm_.empty()) settings << ",SASL_PLAINTEXT://" << kerberos_address();
+  settings << "\n";
+  if (!realm_.empty()) settings << "sasl.kerberos.service.name=kafka\n";
   if (certificates_.empty()) return;
-  settings << ",SSL://" << tls_address() << "\nssl.client.auth=required\n";
+  settings << "ssl.client.auth=required\n";
   for (const auto& [store, file] : {std::pair("keystore", "broker"), {"truststore", "trust"}}) {
     settings << "ssl." << store << ".location=" << certificates_ << "/" << file << ".p12\nssl."
              << store << ".type=PKCS12\nssl." << store << ".password=password\n";
@@ -86,8 +92,13 @@ std::unique_ptr<ChildProcess> KafkaBroker::Java(const std::string& main, const s
       "-XX:+UseSerialGC",
       absl::StrCat("-Dlog4j.configuration=file:", libraries, "/../config/tools-log4j.properties"),
       "-cp",
-      absl::StrCat(libraries, "/*"),
-      main};
+      absl::StrCat(libraries, "/*")};
+  if (!realm_.empty()) {
+    options.argv.push_back(absl::StrCat("-Djava.security.krb5.conf=", realm_, "/krb5.conf"));
+    options.argv.push_back(
+        absl::StrCat("-Djava.security.auth.login.config=", realm_, "/jaas.conf"));
+  }
+  options.argv.push_back(main);
   std::move(arguments.begin(), arguments.end(), std::back_inserter(options.argv));
   options.out = Output::File(directory_ + "/java.log");
   options.err = Output::Stdout();

@@ -1,6 +1,6 @@
 // A broker of Apache Kafka itself, with its ZooKeeper, for tests that want more than
 // librdkafka's mock: it keeps its records on disk, can be stopped, killed and started
-// again, and speaks TLS. Java's, of a release from 2016, since npm has no newer one.
+// again, and speaks TLS and SASL. Java's, of a release from 2016, since npm has no newer one.
 //
 //   KafkaBroker broker(directory, host);
 //   broker.Start();
@@ -20,8 +20,8 @@ namespace lowmark {
 class KafkaBroker {
  public:
   // Its files are in `directory`; it listens on `host`, an address of loopback where
-  // the ports 2181, 9092 and, for TLS, 9093 are free. The environment's KAFKA_LIBS names
-  // the directory of its jars.
+  // the ports 2181, 9092, for TLS 9093, and for Kerberos 9094 are free. The environment's
+  // KAFKA_LIBS names the directory of its jars.
   KafkaBroker(std::string directory, std::string host);
   ~KafkaBroker();
   KafkaBroker(const KafkaBroker&) = delete;
@@ -30,9 +30,13 @@ class KafkaBroker {
   // Has it listen with TLS, too, and ask clients for certificates: with broker.p12,
   // trust.p12 and the password that tests/kafka/certificates left in that directory.
   void UseCertificates(const std::string& certificates);
+  // Has it listen with SASL by GSSAPI, too: with the krb5.conf, jaas.conf and keytab that
+  // tests/kafka/kerberos left in that directory.
+  void UseKerberos(const std::string& realm);
 
   std::string address() const { return host_ + ":9092"; }
   std::string tls_address() const { return host_ + ":9093"; }
+  std::string kerberos_address() const { return host_ + ":9094"; }
   // What any client of librdkafka must be told, as NAME=VALUE: the broker cannot be
   // asked for its version.
   static std::vector<std::string> Properties();
@@ -59,6 +63,7 @@ class KafkaBroker {
   const std::string directory_;
   const std::string host_;
   std::string certificates_;
+  std::string realm_;
   std::unique_ptr<ChildProcess> zookeeper_;
   std::unique_ptr<ChildProcess> broker_;
 };

@@ -1,5 +1,7 @@
 #include "worker/source/kafka/client.h"
 
+#include <syslog.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <optional>
@@ -17,6 +19,8 @@ constexpr size_t kMaxKeyBytes = size_t{64} << 10;
 // While no broker can be reached it is tried so often whether one can again.
 constexpr absl::Duration kProbeInterval = absl::Seconds(2);
 constexpr int kProbeTimeoutMs = 1000;
+// A line of librdkafka's is logged again after this.
+constexpr absl::Duration kLogAgain = absl::Minutes(1);
 
 template <typename T>
 std::string Bytes(const T* data, size_t size) {
@@ -303,10 +307,21 @@ void KafkaClient::Note(rd_kafka_resp_err_t error, const std::string& reason) {
   last_reason_ = WithoutCircumstances(reason);
 }
 
-void KafkaClient::OnLog(const rd_kafka_t* client, int, const char* facility, const char* text) {
-  const auto* self = static_cast<const KafkaClient*>(rd_kafka_opaque(client));
+bool KafkaClient::IsNews(const std::string& line) {
+  MutexLock lock(mutex_);
+  const SteadyTime now = std::chrono::steady_clock::now();
+  std::erase_if(logged_, [&](const auto& entry) {
+    return now - entry.second >= absl::ToChronoNanoseconds(kLogAgain);
+  });
+  return logged_.emplace(line, now).second;
+}
+
+void KafkaClient::OnLog(const rd_kafka_t* client, int level, const char* facility,
+                        const char* text) {
+  auto* self = static_cast<KafkaClient*>(rd_kafka_opaque(client));
   if (self == nullptr || !self->options_.log) return;
-  self->options_.log(absl::StrCat("librdkafka: ", facility, ": ", text));
+  const std::string line = absl::StrCat("librdkafka: ", facility, ": ", text);
+  if (level == LOG_DEBUG || self->IsNews(line)) self->options_.log(line);
 }
 
 }  // namespace lowmark

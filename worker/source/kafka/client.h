@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -52,6 +53,8 @@ class KafkaClient : public std::enable_shared_from_this<KafkaClient> {
   static void OnError(rd_kafka_t* client, int error, const char* reason, void* self);
   static void OnLog(const rd_kafka_t* client, int level, const char* facility, const char* text);
   void Note(rd_kafka_resp_err_t error, const std::string& reason);
+  // Whether the line is to be logged: librdkafka repeats some with each try.
+  bool IsNews(const std::string& line);
   // Runs the callbacks that are due.
   void Poll() { rd_kafka_poll(client_, 0); }
   int TimeoutMs() const {
@@ -68,6 +71,7 @@ class KafkaClient : public std::enable_shared_from_this<KafkaClient> {
   rd_kafka_resp_err_t last_error_ LOWMARK_GUARDED_BY(mutex_) = RD_KAFKA_RESP_ERR_NO_ERROR;
   std::string last_reason_ LOWMARK_GUARDED_BY(mutex_);
   SteadyTime probed_ LOWMARK_GUARDED_BY(mutex_);
+  std::map<std::string, SteadyTime> logged_ LOWMARK_GUARDED_BY(mutex_);  // when, by line
 };
 
 }  // namespace lowmark
