@@ -220,11 +220,10 @@ absl::StatusOr<SeekAnswer> Coordinator::Seek(const std::string& stream, const st
   return answer;
 }
 
-absl::StatusOr<ScaleNeed> Coordinator::ReadNeed(const std::string& stream, const ScaleRule& rule) {
+absl::StatusOr<Workload> Coordinator::ReadWorkload(const std::string& stream) {
   auto load = store_.ReadWorkload(stream);
   metrics_.CountStoreError("workload", load.status());
-  if (!load.ok()) return load.status();
-  return NeedOf(*load, rule);
+  return load;
 }
 
 }  // namespace lowmark

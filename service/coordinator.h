@@ -125,8 +125,8 @@ class Coordinator {
   absl::StatusOr<SeekAnswer> Seek(const std::string& stream, const std::string& shard,
                                   const Position& position, const std::string& reason,
                                   bool dry_run);
-  // How many workers the stream needs, for who starts and stops them.
-  absl::StatusOr<ScaleNeed> ReadNeed(const std::string& stream, const ScaleRule& rule);
+  // What the stream's workers have to do, for who starts and stops them.
+  absl::StatusOr<Workload> ReadWorkload(const std::string& stream);
 
   // Answers all calls that wait and lets no more wait, before a shutdown.
   void Drain() { leases_.Drain(); }

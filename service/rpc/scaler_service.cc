@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -116,9 +118,9 @@ grpc::Status ScalerServiceImpl::IsActive(grpc::ServerContext*,
                                          externalscaler::IsActiveResponse* response) {
   auto metadata = ParseScalerMetadata(request->scalermetadata());
   if (!metadata.ok()) return ToGrpc(metadata.status());
-  auto need = coordinator_.ReadNeed(metadata->stream, metadata->rule);
-  if (need.ok()) response->set_result(need->active);
-  return ToGrpc(need.status());
+  auto load = coordinator_.ReadWorkload(metadata->stream);
+  if (load.ok()) response->set_result(NeedOf(*load, metadata->rule).active);
+  return ToGrpc(load.status());
 }
 
 grpc::Status ScalerServiceImpl::GetMetricSpec(grpc::ServerContext*,
@@ -144,15 +146,16 @@ grpc::Status ScalerServiceImpl::GetMetrics(grpc::ServerContext*,
         InvalidField("metricName", request->metricname(),
                      absl::StrCat("must be ", kShards, ", or with targetLagAge ", kLagAge)));
   }
-  auto need = coordinator_.ReadNeed(metadata->stream, metadata->rule);
-  if (!need.ok()) return ToGrpc(need.status());
-  const auto shards = static_cast<double>(need->shards);
+  auto load = coordinator_.ReadWorkload(metadata->stream);
+  if (!load.ok()) return ToGrpc(load.status());
+  const ScaleNeed need = NeedOf(*load, metadata->rule);
+  const auto shards = static_cast<double>(need.shards);
   if (!lag) {
     AddValue(kShards, shards, response);
   } else {
     // A worker more than there are shards with work would have nothing to do.
     AddValue(kLagAge,
-             std::min(absl::ToDoubleSeconds(need->lag_age),
+             std::min(absl::ToDoubleSeconds(need.lag_age),
                       shards * absl::ToDoubleSeconds(*metadata->target_lag_age)),
              response);
   }
@@ -218,13 +221,19 @@ void ScalerServiceImpl::Loop() {
       look_ = false;
       open = subscribers_;
     }
+    // Each stream once: reading it reads all of its shards.
+    std::map<std::string, absl::StatusOr<Workload>> loads;
     for (const auto& subscriber : open) {
       const ScalerMetadata& metadata = subscriber->metadata();
-      auto need = coordinator_.ReadNeed(metadata.stream, metadata.rule);
-      if (need.ok()) {
-        subscriber->Tell(need->active);
-      } else if (!absl::IsUnavailable(need.status())) {
-        subscriber->End(need.status());
+      auto found = loads.find(metadata.stream);
+      if (found == loads.end()) {
+        found = loads.emplace(metadata.stream, coordinator_.ReadWorkload(metadata.stream)).first;
+      }
+      const absl::StatusOr<Workload>& load = found->second;
+      if (load.ok()) {
+        subscriber->Tell(NeedOf(*load, metadata.rule).active);
+      } else if (!absl::IsUnavailable(load.status())) {
+        subscriber->End(load.status());
       }
     }
   }
