@@ -119,7 +119,7 @@ void Runner::OnRenewed(SteadyTime sent, const google::protobuf::Duration& ttl, b
   if (!session_open_) {
     session_open_ = true;
     ready_ = true;
-    beat_timer_ = loop_->At(sent + absl::ToChronoNanoseconds(ttl_ / 3), [this] { Beat(); });
+    BeatAfter(sent, /*least=*/0);
   }
   if (!stopping_) sync_.Elect(sync_shards);
   if (!held) ResumeAll();

@@ -48,6 +48,9 @@ class Runner {
 
   void OnReported();
   void Beat();
+  // Beats a third of the TTL after `sent`, or earlier, by chance, though not before `least`
+  // of that time: workers that came together, as with a deployment, are not to beat together.
+  void BeatAfter(SteadyTime sent, double least);
   void OnHeartbeat(SteadyTime sent, uint64_t session,
                    const absl::StatusOr<v1::HeartbeatResponse>& answer);
 

@@ -9,6 +9,9 @@
 namespace lowmark {
 namespace {
 
+// Of the usual time between two heartbeats.
+constexpr double kLeastPause = 0.9;
+
 SteadyTime Now() { return std::chrono::steady_clock::now(); }
 
 }  // namespace
@@ -54,6 +57,11 @@ void Runner::Beat() {
       });
 }
 
+void Runner::BeatAfter(SteadyTime sent, double least) {
+  const double part = std::uniform_real_distribution<>(least, 1)(random_);
+  beat_timer_ = loop_->At(sent + absl::ToChronoNanoseconds(ttl_ / 3 * part), [this] { Beat(); });
+}
+
 void Runner::OnHeartbeat(SteadyTime sent, uint64_t session,
                          const absl::StatusOr<v1::HeartbeatResponse>& answer) {
   if (session != session_) return;
@@ -63,7 +71,7 @@ void Runner::OnHeartbeat(SteadyTime sent, uint64_t session,
     ready_ = true;
     teller_.OnAnswer(answer->stats_token());
     OnRenewed(sent, answer->session_ttl(), answer->sync_shards());
-    beat_timer_ = loop_->At(sent + absl::ToChronoNanoseconds(ttl_ / 3), [this] { Beat(); });
+    BeatAfter(sent, kLeastPause);
     for (const std::string& shard : answer->hand_over_shards()) {
       auto found = shards_.find(shard);
       if (found == shards_.end() || found->second->handing_over()) continue;
