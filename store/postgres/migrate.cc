@@ -81,6 +81,9 @@ absl::StatusOr<bool> IsAnyMissing(pqxx::connection& connection) {
 
 absl::Status ApplyOne(pqxx::connection& connection, const Migration& migration) {
   pqxx::work transaction(connection);
+  // A standby that is away would hold it up for ever, unseen. What needs the migration
+  // waits for the standby itself, which then has the migration as well.
+  transaction.exec(sql::kCommitAlone);
   transaction.exec(sql::kLockMigrations);
   transaction.exec(sql::kCreateMigrations);
   auto missing = IsMissing(transaction, ReadApplied(transaction), migration);

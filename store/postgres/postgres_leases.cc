@@ -181,7 +181,7 @@ absl::Status PostgresStore::RepeatLeases(Round& round) {
     std::vector<Shard> from_before;
     for (const pqxx::row& row : rows) {
       Shard shard = ReadShard(round.asked.stream, row);
-      if (IsFromBefore(shard, ToInt(row["timeline"]))) {
+      if (IsFromBefore(shard.epoch, ToInt(row["timeline"]))) {
         from_before.push_back(std::move(shard));
       } else {
         grant.leases.push_back(StandingLease(shard, round.known->policy, round.probe.now));

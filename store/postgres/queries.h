@@ -97,6 +97,7 @@ extern const char kCheckWritable[];
 extern const char kReadSettings[];
 extern const char kHasMigrations[];
 extern const char kSelectMigrations[];
+extern const char kCommitAlone[];     // no lock
 extern const char kLockMigrations[];  // an advisory lock, until the transaction's end
 extern const char kCreateMigrations[];
 extern const char kInsertMigration[];

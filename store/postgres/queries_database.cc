@@ -18,6 +18,9 @@ const char kHasMigrations[] = "SELECT to_regclass('lowmark.schema_migrations') I
 const char kSelectMigrations[] =
     "SELECT version, checksum FROM lowmark.schema_migrations ORDER BY version";
 
+// The transaction's commit waits for no standby.
+const char kCommitAlone[] = "SET LOCAL synchronous_commit = local";
+
 // The number is "lowmark" read as base 36; it is this program's alone.
 const char kLockMigrations[] = "SELECT pg_advisory_xact_lock(47218405376)";
 

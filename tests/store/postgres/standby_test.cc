@@ -78,6 +78,15 @@ TEST_F(StandbyTest, WhatTheStandbyDoesNotHaveIsNotAcknowledged) {
   EXPECT_EQ(Get("0").state.position, Position::After("10"));
 }
 
+TEST_F(StandbyTest, MigrationsDoNotWaitForIt) {
+  database_.Query("DROP SCHEMA lowmark CASCADE");
+  MakeSynchronous(TestCluster());
+  ASSERT_TRUE(standby_->Stop().ok());
+  EXPECT_EQ(Migrate(database_.options()), absl::OkStatus());
+  EXPECT_EQ(CheckDatabase(database_.options()), absl::OkStatus());
+  ASSERT_TRUE(standby_->Start().ok());
+}
+
 TEST_F(StandbyTest, CommitsThatDoNotWaitForItAreRefused) {
   database_.Query(
       absl::StrCat("ALTER DATABASE ", database_.name(), " SET synchronous_commit = local"));
