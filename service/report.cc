@@ -112,9 +112,7 @@ absl::StatusOr<ShardChange> DecideReport(const Report& report, const ShardView& 
   if (!answer.shard.state.done()) {
     answer.next = CurrentDelivery(answer.shard.state, view.policy, view.now);
   }
-  // The failover may have lost a lease that came after this one: its higher epoch has
-  // been seen, and sinks that fence by it refuse this one.
-  answer.hand_over = TimelineOf(view.shard.epoch) < view.timeline;
+  answer.hand_over = IsFromBefore(view.shard.epoch, view.timeline);
   answer.etag = view.etag;
   if (report.config_etag != view.etag) answer.policy = view.policy;
   return change;

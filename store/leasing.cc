@@ -100,13 +100,10 @@ ShardChange ExpireLease(const Shard& shard) {
   return change;
 }
 
-bool IsFromBefore(const Shard& shard, int64_t timeline) {
-  return TimelineOf(shard.epoch) < timeline;
-}
-
 ShardChange EndLeaseFromBefore(const Shard& shard, const std::string& worker, int64_t timeline) {
   ShardChange change;
-  change.changed = shard.owner == worker && !shard.state.done() && IsFromBefore(shard, timeline);
+  change.changed =
+      shard.owner == worker && !shard.state.done() && IsFromBefore(shard.epoch, timeline);
   if (!change.changed) return change;
   change.shard = Vacate(shard);
   change.events.push_back(MakeEvent("expired", shard, worker,

@@ -46,13 +46,8 @@ LeaseGrant::Lease StandingLease(const Shard& shard, const Policy& policy, absl::
 // The shard without its owner, whose session has ended.
 ShardChange ExpireLease(const Shard& shard);
 
-// Whether a lease must not be answered again as it stands: a failover came since it was
-// given, which may have lost what was done under its epoch, and that would be done
-// again under the same numbers.
-bool IsFromBefore(const Shard& shard, int64_t timeline);
-
-// Frees such a shard, so that it is leased under an epoch of the present timeline; does
-// nothing where it is not such a one of that worker.
+// Frees a shard whose lease is from before a failover, so that it is leased under an
+// epoch of the present timeline; does nothing where it is not such a one of that worker.
 ShardChange EndLeaseFromBefore(const Shard& shard, const std::string& worker, int64_t timeline);
 
 }  // namespace lowmark

@@ -48,6 +48,8 @@ int64_t NextEpoch(int64_t epoch, int64_t timeline) {
 
 int64_t TimelineOf(int64_t epoch) { return epoch >> kTimelineShift; }
 
+bool IsFromBefore(int64_t epoch, int64_t timeline) { return TimelineOf(epoch) < timeline; }
+
 std::string BatchName(const std::string& stream, const std::string& shard, int64_t epoch,
                       int64_t batch_id) {
   return absl::StrCat(stream, "/", shard, "/", TimelineOf(epoch), ".", batch_id);

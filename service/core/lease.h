@@ -57,6 +57,11 @@ int64_t NextEpoch(int64_t epoch, int64_t timeline);
 // none.
 int64_t TimelineOf(int64_t epoch);
 
+// Whether a failover came since the epoch was given. It may have lost what was done
+// under it, and a lease with a higher one that sinks have seen; so the lease is not
+// answered again as it stands, and who holds it is to hand it over.
+bool IsFromBefore(int64_t epoch, int64_t timeline);
+
 // What workers and documents call a batch: "orders/shard-0/0.17". Batches that a
 // failover lost had numbers that are given again: the timeline makes them others.
 std::string BatchName(const std::string& stream, const std::string& shard, int64_t epoch,

@@ -137,6 +137,13 @@ TEST(TimelineOf, IsThatOfTheFailoverBefore) {
   EXPECT_EQ(TimelineOf(NextEpoch(NextEpoch(5, 2), 3)), 3);
 }
 
+TEST(IsFromBefore, ComparesTimelines) {
+  EXPECT_FALSE(IsFromBefore(NextEpoch(5, 0), 0));
+  EXPECT_TRUE(IsFromBefore(NextEpoch(5, 0), 1));
+  EXPECT_FALSE(IsFromBefore(NextEpoch(5, 2), 2));
+  EXPECT_TRUE(IsFromBefore(NextEpoch(5, 2), 3));
+}
+
 TEST(Release, FreesTheShardAndSpendsNothing) {
   const Shard leased = Leased();
   auto released = Release(leased, "a", 1);
