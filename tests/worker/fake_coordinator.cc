@@ -167,6 +167,11 @@ std::vector<std::string> FakeCoordinator::synced() {
   return synced_;
 }
 
+std::map<std::string, std::vector<std::string>> FakeCoordinator::listed_parents() {
+  MutexLock lock(mutex_);
+  return listed_parents_;
+}
+
 std::optional<v1::ShardStat> FakeCoordinator::stat(const std::string& shard) {
   MutexLock lock(mutex_);
   auto found = stats_.find(shard);
@@ -333,6 +338,11 @@ grpc::Status FakeCoordinator::SyncShards(grpc::ServerContext*, const v1::SyncSha
       shards_[source.shard()] =
           NewShard("s", source.shard(), source.parents_size(), false, policy_);
       synced_.push_back(source.shard());
+      auto& parents = listed_parents_[source.shard()];
+      parents.assign(source.parents().begin(), source.parents().end());
+      for (const std::string& parent : source.former_parents()) {
+        parents.push_back("former " + parent);
+      }
       response->set_added(response->added() + 1);
     }
     return absl::OkStatus();

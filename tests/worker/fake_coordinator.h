@@ -64,6 +64,8 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   std::vector<DeadLetterRange> dead_letters();
   // Shards that SyncShards brought.
   std::vector<std::string> synced();
+  // The parents that it named of each, former ones as "former ID".
+  std::map<std::string, std::vector<std::string>> listed_parents();
   // What heartbeats told last of the shard, and of the list of shards; and how many things
   // they told in all.
   std::optional<v1::ShardStat> stat(const std::string& shard);
@@ -118,6 +120,7 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   std::map<std::string, int> calls_ LOWMARK_GUARDED_BY(mutex_);
   std::vector<DeadLetterRange> dead_letters_ LOWMARK_GUARDED_BY(mutex_);
   std::vector<std::string> synced_ LOWMARK_GUARDED_BY(mutex_);
+  std::map<std::string, std::vector<std::string>> listed_parents_ LOWMARK_GUARDED_BY(mutex_);
   std::map<std::string, v1::ShardStat> stats_ LOWMARK_GUARDED_BY(mutex_);
   v1::ListingStat listing_ LOWMARK_GUARDED_BY(mutex_);
   int64_t stats_token_ LOWMARK_GUARDED_BY(mutex_) = 1;

@@ -11,6 +11,8 @@ namespace lowmark {
 namespace {
 
 using testing::ElementsAre;
+using testing::Pair;
+using testing::UnorderedElementsAre;
 
 TEST_F(RunnerTest, WalksToTheLowestFailedRecord) {
   StartCoordinator();
@@ -162,6 +164,21 @@ TEST_F(RunnerTest, FindsShardsWhenItIsAskedTo) {
   ASSERT_TRUE(AwaitAfter("b", 1));
   EXPECT_TRUE(StopWorker().ok());
   EXPECT_THAT(coordinator_->synced(), ElementsAre("a", "b"));
+}
+
+TEST_F(RunnerTest, DoesNotListParentsThatTheSourceNoLongerHas) {
+  StartCoordinator();
+  coordinator_->SetElected(true);
+  source_->Append("b", 1);
+  source_->SetParents("b", {"gone"});
+  source_->Append("c", 1);
+  source_->SetParents("c", {"b", "gone"});
+  StartWorker();
+  ASSERT_TRUE(AwaitAfter("b", 1));
+  EXPECT_TRUE(StopWorker().ok());
+  EXPECT_THAT(coordinator_->listed_parents(),
+              UnorderedElementsAre(Pair("b", ElementsAre("former gone")),
+                                   Pair("c", ElementsAre("b", "former gone"))));
 }
 
 TEST_F(RunnerTest, ManyShardsShareFewThreads) {

@@ -34,6 +34,11 @@ class ScriptedSource : public Source {
     if (record.record.arrival_time == absl::Time()) record.record.arrival_time = absl::Now();
     records.push_back(std::move(record));
   }
+  // What the list says of the shard's parents; they need not be listed.
+  void SetParents(const std::string& shard, const std::vector<std::string>& parents) {
+    MutexLock lock(mutex_);
+    shards_[shard].parents = parents;
+  }
   void Close(const std::string& shard) {
     MutexLock lock(mutex_);
     shards_[shard].closed = true;
@@ -83,7 +88,7 @@ class ScriptedSource : public Source {
     MutexLock lock(mutex_);
     if (!list_error_.ok()) return list_error_;
     std::vector<ListedShard> listed;
-    for (const auto& [id, shard] : shards_) listed.push_back({id, {}});
+    for (const auto& [id, shard] : shards_) listed.push_back({id, shard.parents});
     return listed;
   }
 
@@ -112,6 +117,7 @@ class ScriptedSource : public Source {
  private:
   struct Shard {
     std::vector<SourceRecord> records;
+    std::vector<std::string> parents;
     bool closed = false;
     absl::Status error;
     std::string vanished;
