@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "service/process/group_guard.h"
 
 extern char** environ;
 
@@ -124,6 +125,7 @@ struct ChildProcess::Launch {
   Fd in, out, err;
   Fd error_read, error_write;  // errno of a launch that failed
   int parent_death_signal = SIGKILL;
+  bool guarded = false;
   pid_t parent = -1;
 
   [[noreturn]] void Exec() const;
@@ -175,6 +177,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ProcessO
   launch.directory = options.directory;
   launch.user = options.user;
   launch.parent_death_signal = options.parent_death_signal;
+  launch.guarded = options.guarded;
   launch.parent = getpid();
   Fd read_end;
   launch.in.reset(open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -190,6 +193,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ProcessO
 
   auto process = std::unique_ptr<ChildProcess>(new ChildProcess);
   process->out_fd_ = read_end.release();
+  process->longest_line_ = options.longest_line;
   std::string error;
   process->thread_ = std::thread([&process = *process, &launch, &error] {
     process.Run(launch, &error);
@@ -227,6 +231,8 @@ void ChildProcess::Run(const Launch& launch, std::string* error) {
     } while (count < 0 && errno == EINTR);
     if (count > 0) *error = strerror(exec_error);
   }
+  guarded_ = launch.guarded && pid > 0;
+  if (guarded_) GroupGuard::Get().Add(pid);
   MutexLock lock(mutex_);
   pid_ = pid;
   if (pid < 0) exit_ = ExitStatus{127, 0};
@@ -243,6 +249,7 @@ void ChildProcess::AwaitExit() {
   }
   MutexLock lock(mutex_);
   kill(-pid_, SIGKILL);
+  if (guarded_) GroupGuard::Get().Remove(pid_);
   int status = 0;
   waitpid(pid_, &status, 0);
   exit_ = ExitStatus{WIFEXITED(status) ? WEXITSTATUS(status) : 0,
@@ -308,6 +315,9 @@ absl::StatusOr<std::string> ChildProcess::ReadLine(absl::Duration timeout) {
     const ssize_t count = read(out_fd_, buffer, sizeof(buffer));
     if (count < 0 && errno != EINTR) return Errno("read output");
     if (count > 0) unread_.append(buffer, count);
+    if (unread_.size() >= longest_line_ && unread_.find('\n') == std::string::npos) {
+      unread_.push_back('\n');
+    }
     if (count == 0) {
       if (unread_.empty()) return absl::OutOfRangeError("the output has ended");
       unread_.push_back('\n');

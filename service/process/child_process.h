@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,6 +75,10 @@ struct ProcessOptions {
   Output err = {};
   // Sent to the child (not to its children) when this process dies.
   int parent_death_signal = SIGKILL;
+  // Whether all of the child's group is killed then.
+  bool guarded = false;
+  // Of a piped `out`: what ReadLine returns at most, or little more, in bytes.
+  size_t longest_line = std::numeric_limits<size_t>::max();
 };
 
 // How a child ended.
@@ -114,8 +119,8 @@ class ChildProcess {
   // SIGTERM, and SIGKILL after `grace`.
   ExitStatus Terminate(absl::Duration grace);
 
-  // The next line of a piped `out`, without its end. OUT_OF_RANGE at the end of
-  // the output, DEADLINE_EXCEEDED when no full line came in time.
+  // The next line of a piped `out`, without its end; one that is too long in parts.
+  // OUT_OF_RANGE at the end of the output, DEADLINE_EXCEEDED when no full line came in time.
   absl::StatusOr<std::string> ReadLine(absl::Duration timeout);
 
  private:
@@ -126,8 +131,10 @@ class ChildProcess {
   void AwaitExit() LOWMARK_EXCLUDES(mutex_);
 
   pid_t pid_ = -1;
+  bool guarded_ = false;
   int out_fd_ = -1;
   std::string unread_;
+  size_t longest_line_ = 0;
   // Starts the child and waits for its end. The kernel sends the parent's death
   // signal when the *thread* that forked ends, so that thread must live as long
   // as the child.

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "service/process/group_guard.h"
 
 extern char** environ;
 
@@ -140,6 +141,7 @@ int Child::Start(const std::string& command) {
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return error;
+  GroupGuard::Get().Add(pid_);
   in_.CloseReader();
   out_.CloseWriter();
   err_.CloseWriter();
@@ -216,6 +218,7 @@ void Child::KeepLimits() {
 void Child::Finish() {
   // The program is not reaped yet, so the group's number is still its own.
   kill(-pid_, SIGKILL);
+  GroupGuard::Get().Remove(pid_);
   int status = 0;
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }

@@ -150,15 +150,32 @@ TEST(ChildProcess, TakesItsGroupAlong) {
   EXPECT_TRUE(ProcessHandle(grandchild).AwaitExit(absl::Seconds(60)));
 }
 
+// Also where a shell is between them.
 TEST(ChildProcess, DiesWithItsParent) {
-  ProcessOptions options = {.argv = {DOOMED_PARENT, "sleep"}};
+  for (const char* how : {"sleep", "guarded", "handler"}) {
+    SCOPED_TRACE(how);
+    ProcessOptions options = {.argv = {DOOMED_PARENT, how}};
+    options.out = Output::Pipe();
+    auto parent = ChildProcess::Start(options);
+    ASSERT_TRUE(parent.ok()) << parent.status();
+    pid_t grandchild = 0;
+    ASSERT_TRUE(absl::SimpleAtoi(*(*parent)->ReadLine(kLong), &grandchild));
+    ProcessHandle handle(grandchild);
+    (*parent)->Signal(SIGKILL);
+    EXPECT_TRUE(handle.AwaitExit(absl::Seconds(60)));
+  }
+}
+
+TEST(ChildProcess, ALineHasAnEnd) {
+  ProcessOptions options = Shell("head -c 1000000 /dev/zero; sleep 3600");
   options.out = Output::Pipe();
-  auto parent = ChildProcess::Start(options);
-  ASSERT_TRUE(parent.ok()) << parent.status();
-  pid_t grandchild = 0;
-  ASSERT_TRUE(absl::SimpleAtoi(*(*parent)->ReadLine(kLong), &grandchild));
-  (*parent)->Signal(SIGKILL);
-  EXPECT_TRUE(ProcessHandle(grandchild).AwaitExit(absl::Seconds(60)));
+  options.longest_line = 1000;
+  auto child = ChildProcess::Start(options);
+  ASSERT_TRUE(child.ok()) << child.status();
+  auto line = (*child)->ReadLine(kLong);
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_GE(line->size(), 1000u);
+  EXPECT_LT(line->size(), 10000u);
 }
 
 TEST(ChildProcess, OutlivesTheThreadThatStartedIt) {

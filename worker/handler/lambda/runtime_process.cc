@@ -13,6 +13,8 @@ namespace {
 constexpr absl::Duration kLookInterval = absl::Milliseconds(200);
 constexpr absl::Duration kGrace = absl::Seconds(2);
 constexpr size_t kShownBytes = 1000;
+// As long as an event of CloudWatch's logs.
+constexpr size_t kLongestLine = size_t{256} << 10;
 
 absl::Duration RestartPause(const RuntimeProcess::Options& options, int failures) {
   if (failures == 0) return absl::ZeroDuration();
@@ -70,6 +72,8 @@ std::string RuntimeProcess::RunOnce() {
   process.env = options_.env;
   process.out = Output::Pipe();
   process.err = Output::Stdout();
+  process.guarded = true;  // the shell, and what it starts
+  process.longest_line = kLongestLine;
   auto child = ChildProcess::Start(process);
   if (!child.ok()) return std::string(child.status().message());
   {
@@ -90,8 +94,10 @@ std::string RuntimeProcess::Tend(ChildProcess& child) {
   while (true) {
     const auto line = child.ReadLine(kLookInterval);
     if (line.ok()) {
-      options_.output(*line);
-      if (!absl::StripAsciiWhitespace(*line).empty()) last_line = line->substr(0, kShownBytes);
+      if (!absl::StripAsciiWhitespace(*line).empty()) {
+        options_.output(*line);
+        last_line = line->substr(0, kShownBytes);
+      }
     } else {
       // At the end of its output it ends, or has ended.
       const bool closed = !absl::IsDeadlineExceeded(line.status());
