@@ -148,6 +148,20 @@ TEST_F(KinesisSourceTest, AShardIsLeftAloneWhileItsQuotaIsSpent) {
   EXPECT_EQ(kinesis_.requests("GetRecords").size(), 1);
 }
 
+// An empty read between two failures would look as if the trouble were over.
+TEST_F(KinesisSourceTest, AFailureLastsHoweverSoonItIsTriedAgain) {
+  auto reader = Open(Position::TrimHorizon());
+  constexpr int kTries = 5;
+  for (int i = 0; i < kTries; ++i) {
+    kinesis_.Refuse("GetRecords", 400, "AccessDeniedException", "no");
+    const auto result = reader->Read(Most());
+    EXPECT_THAT(result.status().message(), HasSubstr("AccessDeniedException"));
+  }
+  EXPECT_EQ(kinesis_.requests("GetRecords").size(), kTries);
+  kinesis_.Answer("GetRecords", RecordsAnswer({KinesisRecord(1, "one")}, "next"));
+  EXPECT_THAT(Data(*reader->Read(Most())), ElementsAre("one"));
+}
+
 TEST_F(KinesisSourceTest, MoreFollowsWhileKinesisSaysSo) {
   auto reader = Open(Position::TrimHorizon());
   // Empty answers are usual where a shard has gaps.

@@ -113,7 +113,8 @@ absl::StatusOr<KinesisApi::Answer> KinesisApi::Call(const char* operation,
   if (message.empty() && error.empty()) message = answer->body;
   absl::Status status(
       CodeOf(error, answer->status),
-      absl::StrCat(what, ": ", answer->status, " ", error, message.empty() ? "" : ": ",
+      absl::StrCat(what, ": ", answer->status, " ",
+                   error.empty() ? "without an error's name" : error, message.empty() ? "" : ": ",
                    absl::CHexEscape(message.substr(0, kShownBytes))));
   if (absl::IsUnauthenticated(status)) credentials_.Drop(*credentials);
   return status;

@@ -87,12 +87,12 @@ absl::Status KinesisReader::Fetch(const ReadLimits& limits) {
   const bool much = *reading_.surplus_bytes < reading_.most_surplus_bytes;
   const int32_t limit = much ? kMostRecords : std::min(kMostRecords, limits.max_records);
   auto page = reading_.api->GetRecords(iterator_, limit);
-  int64_t bytes = 0;
+  // What fails is spaced by who reads: a read that waited for the quota here would look as if
+  // all were well again.
   if (page.ok()) {
+    int64_t bytes = 0;
     for (const Record& record : page->records) bytes += Bytes(record);
-  }
-  quota_->Spend(std::chrono::steady_clock::now(), bytes);
-  if (page.ok()) {
+    quota_->Spend(std::chrono::steady_clock::now(), bytes);
     expired_ = false;
     Keep(*std::move(page), limit);
     return absl::OkStatus();
