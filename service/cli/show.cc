@@ -15,6 +15,7 @@
 #include "service/cli/stream_fields.h"
 #include "service/cli/table.h"
 #include "service/cli/text.h"
+#include "service/core/message.h"
 
 namespace lowmark::cli {
 namespace {
@@ -100,7 +101,8 @@ void ShowTroubles(const v1::ListShardsResponse& shards, std::ostream& out) {
     const v1::Trouble& trouble = shard.stat().trouble();
     const auto same = std::find_if(troubles.begin(), troubles.end(), [&](const auto& other) {
       const v1::Trouble& before = other.first->stat().trouble();
-      return before.kind() == trouble.kind() && before.message() == trouble.message();
+      return before.kind() == trouble.kind() &&
+             WithoutNumbers(before.message()) == WithoutNumbers(trouble.message());
     });
     if (same == troubles.end()) {
       troubles.emplace_back(&shard, 0);

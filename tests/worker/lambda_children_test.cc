@@ -87,6 +87,16 @@ TEST_F(LambdaChildrenTest, ProcessesBatches) {
   EXPECT_THAT(Copy(lines_), ElementsAre("got ok", "got fail 7", "got ok"));
 }
 
+TEST_F(LambdaChildrenTest, OneThatIsStoppedIsNoFailure) {
+  Start();
+  ASSERT_EQ(Do("ok"), HandlerResult::Success());
+  ASSERT_EQ(Do("die 3").kind, Kind::kRaised);
+  // The new one has had no work yet, as with a worker that stops soon.
+  ASSERT_TRUE(Await([&] { return handler_->stats().starts == 2; }));
+  handler_.reset();
+  EXPECT_THAT(Copy(warnings_), testing::IsEmpty());
+}
+
 TEST_F(LambdaChildrenTest, HaveLambdasEnvironment) {
   options_.handler = "app.handler";
   setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512", 1);

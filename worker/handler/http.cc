@@ -57,6 +57,15 @@ absl::StatusOr<std::string> CompleteUrl(const std::string& text) {
   return UrlPart(url.get(), CURLUPART_URL);
 }
 
+// "http://host:8080": what may be shown of a URL, which may hold a password.
+std::string ServerOf(const std::string& text) {
+  const std::unique_ptr<CURLU, UrlDelete> url(curl_url());
+  curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0);
+  const std::string port = UrlPart(url.get(), CURLUPART_PORT);
+  return absl::StrCat(UrlPart(url.get(), CURLUPART_SCHEME), "://",
+                      UrlPart(url.get(), CURLUPART_HOST), port.empty() ? "" : ":", port);
+}
+
 }  // namespace
 
 // Keeps connections between batches; each is used by one thread at a time.
@@ -113,7 +122,7 @@ struct HttpHandler::Exchange {
 
   CURLcode Perform(CURL* curl, const std::string& url, const std::string& event,
                    absl::Duration timeout);
-  HandlerResult Failure(CURL* curl, CURLcode code) const;
+  HandlerResult Failure(CURL* curl, CURLcode code, const std::string& url) const;
   HandlerResult Result(CURL* curl, const Batch& batch, ResponsePolicy policy) const;
 };
 
@@ -146,14 +155,15 @@ CURLcode HttpHandler::Exchange::Perform(CURL* curl, const std::string& url,
   return curl_easy_perform(curl);
 }
 
-HandlerResult HttpHandler::Exchange::Failure(CURL* curl, CURLcode code) const {
+HandlerResult HttpHandler::Exchange::Failure(CURL* curl, CURLcode code,
+                                             const std::string& url) const {
   // NOLINTNEXTLINE(google-runtime-int): libcurl's type
   long request_bytes = 0;
   curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &request_bytes);
   const std::string message = curl_easy_strerror(code);
   // Where nothing was sent, nothing was processed.
   if (request_bytes == 0 && code != CURLE_ABORTED_BY_CALLBACK) {
-    return HandlerResult::NotRun("Unreachable", message);
+    return HandlerResult::NotRun("Unreachable", absl::StrCat(ServerOf(url), ": ", message));
   }
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
@@ -211,7 +221,7 @@ HandlerResult HttpHandler::Process(const Batch& batch) {
   const CURLcode code =
       exchange.Perform(curl, url_, EventJson(batch), batch.deadline - absl::Now());
   HandlerResult result =
-      code == CURLE_OK ? exchange.Result(curl, batch, policy_) : exchange.Failure(curl, code);
+      code == CURLE_OK ? exchange.Result(curl, batch, policy_) : exchange.Failure(curl, code, url_);
   connections_->Return(curl);
   return result;
 }

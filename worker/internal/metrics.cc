@@ -68,7 +68,10 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
       overruns_(Gauge("lowmark_worker_handlers_overrun",
                       "Handler calls that have not returned although their time is over.")),
       shards_in_trouble_(Gauge("lowmark_worker_shards_in_trouble",
-                               "Shards held whose source cannot be read now.")) {
+                               "Shards held whose source cannot be read now.")),
+      listing_in_trouble_(Gauge("lowmark_worker_listing_in_trouble",
+                                "1 while this worker cannot list the source's shards, as it is to, "
+                                "so that new ones are not found.")) {
   using O = BatchOutcome;
   for (const auto& [outcome, name] : std::map<O, std::string>{{O::kSuccess, "success"},
                                                               {O::kPartial, "partial"},
@@ -145,6 +148,7 @@ void WorkerMetrics::SetLevels(const Levels& levels) {
   buffered_bytes_.Set(static_cast<double>(levels.buffered_bytes));
   overruns_.Set(static_cast<double>(levels.overruns));
   shards_in_trouble_.Set(static_cast<double>(levels.shards_in_trouble));
+  listing_in_trouble_.Set(levels.listing_in_trouble ? 1 : 0);
 }
 
 prometheus::Counter& WorkerMetrics::Counter(const std::string& name, const std::string& help,

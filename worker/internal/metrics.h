@@ -56,6 +56,7 @@ class WorkerMetrics {
     int64_t buffered_bytes = 0;
     int64_t overruns = 0;
     int64_t shards_in_trouble = 0;
+    bool listing_in_trouble = false;
   };
   void SetLevels(const Levels& levels);
 
@@ -91,6 +92,7 @@ class WorkerMetrics {
   prometheus::Gauge& buffered_bytes_;
   prometheus::Gauge& overruns_;
   prometheus::Gauge& shards_in_trouble_;
+  prometheus::Gauge& listing_in_trouble_;
 };
 
 }  // namespace lowmark

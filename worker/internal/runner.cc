@@ -297,6 +297,8 @@ void Runner::Measure() {
     levels.lag_records += run->waiting();
     levels.shards_in_trouble += run->in_trouble() ? 1 : 0;
   }
+  const auto listing = sync_.stat(Now());
+  levels.listing_in_trouble = listing && listing->trouble;
   metrics_.SetLevels(levels);
   const bool healthy = handlers_.longest_overrun(Now()) <= options_.overrun_limit;
   if (healthy_.exchange(healthy) && !healthy) {

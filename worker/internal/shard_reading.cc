@@ -150,13 +150,11 @@ void ShardReading::OnRead(Outcome outcome) {
   if (!status.ok()) {
     OnError(status);
   } else {
-    if (trouble_.attempts() > 0) {
+    if (watch_.End()) {
       context_.log.Info("shard can be read again",
                         {{"stream", context_.options.stream}, {"shard", shard_}});
-      last_error_.clear();
     }
     trouble_.Reset();
-    watch_.End();
     known_ = true;
     if (fresh) {
       idle_.Reset();
@@ -185,10 +183,7 @@ void ShardReading::OnError(const absl::Status& error) {
   context_.metrics.CountSourceError(passing);
   buffer_.StopWaiting();
   PauseFor(trouble_.Next(context_.random));
-  watch_.Note(passing, std::string(error.message()), std::chrono::steady_clock::now());
-  // Said once for each error, not for each try.
-  if (error.ToString() == last_error_) return;
-  last_error_ = error.ToString();
+  if (!watch_.Note(passing, std::string(error.message()), std::chrono::steady_clock::now())) return;
   context_.log.Warning(passing ? "source has trouble, reading is tried again"
                                : "shard cannot be read, reading is tried again",
                        {{"stream", context_.options.stream}, {"shard", shard_}, {"error", error}});

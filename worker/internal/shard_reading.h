@@ -97,7 +97,6 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   TroubleWatch watch_{Trouble::Kind::kSource};
   bool known_ = false;
   std::optional<SteadyTime> last_record_;  // when one came last
-  std::string last_error_;
   int64_t accounted_ = 0;
 };
 

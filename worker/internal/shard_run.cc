@@ -184,12 +184,12 @@ void ShardRun::OnHandlerEnd(const HandlerRuns::End& end) {
     return;
   }
   meter_.Count(batch_.size(), end.duration, std::chrono::steady_clock::now());
-  NoteHandler(end.result);
+  const bool news = NoteHandler(end.result);
   auto report = NewReport();
   NoteLeftOut(
       SetResult(batch_, end.result, policy_, current_.delivery.final_attempt, shard_end_, &report));
   context_.metrics.CountBatch(report, current_.delivery.cause, end.duration);
-  if (!report.has_success()) {
+  if (!report.has_success() && news) {
     Say(LogLevel::kWarning, report.has_not_run() ? "handler out of reach" : "batch failed",
         absl::StrCat("attempt ", current_.delivery.attempt, ", records ",
                      batch_.front()->record.sequence, " to ", batch_.back()->record.sequence, ": ",

@@ -82,8 +82,8 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   void Declare();
   void Handle();
   void OnHandlerEnd(const HandlerRuns::End& end);
-  // Counts the times in a row that the handler could not run.
-  void NoteHandler(const HandlerResult& result);
+  // Counts the times in a row that the handler could not run. Whether it is to be logged.
+  bool NoteHandler(const HandlerResult& result);
   // Says that so many records go without their data.
   void NoteLeftOut(int32_t records);
 

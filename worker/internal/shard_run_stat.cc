@@ -26,16 +26,16 @@ std::optional<ShardStat> ShardRun::stat(absl::Time now, SteadyTime steady) const
   return stat;
 }
 
-void ShardRun::NoteHandler(const HandlerResult& result) {
+bool ShardRun::NoteHandler(const HandlerResult& result) {
   if (result.kind != HandlerResult::Kind::kNotRun) {
     not_runs_ = 0;
     handler_trouble_.End();
-    return;
+    return true;
   }
   ++not_runs_;
-  handler_trouble_.Note(/*passing=*/true,
-                        absl::StrCat(result.error_type, ": ", result.error_message),
-                        std::chrono::steady_clock::now());
+  return handler_trouble_.Note(/*passing=*/true,
+                               absl::StrCat(result.error_type, ": ", result.error_message),
+                               std::chrono::steady_clock::now());
 }
 
 }  // namespace lowmark

@@ -140,8 +140,8 @@ void ShardSync::OnListed(absl::StatusOr<std::vector<ListedShard>> shards) {
   if (!shards.ok()) {
     const bool passing = absl::IsUnavailable(shards.status());
     context_.metrics.CountSourceError(passing);
-    watch_.Note(passing, std::string(shards.status().message()), std::chrono::steady_clock::now());
-    if (pause_.attempts() == 0) {
+    if (watch_.Note(passing, std::string(shards.status().message()),
+                    std::chrono::steady_clock::now())) {
       context_.log.Warning("source's shards cannot be listed, tried again",
                            {{"stream", context_.options.stream}, {"error", shards.status()}});
     }
@@ -228,7 +228,9 @@ void ShardSync::OnSent(const absl::Status& error, int32_t added) {
 
 void ShardSync::OnDone() {
   pause_.Reset();
-  watch_.End();
+  if (watch_.End()) {
+    context_.log.Info("source's shards can be listed again", {{"stream", context_.options.stream}});
+  }
   done_ = true;
 }
 

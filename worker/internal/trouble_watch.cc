@@ -1,15 +1,24 @@
 #include "worker/internal/trouble_watch.h"
 
+#include "service/core/message.h"
 #include "service/rpc/convert_stats.h"
 #include "worker/internal/report.h"
 
 namespace lowmark {
 
-void TroubleWatch::Note(bool passing, const std::string& message, SteadyTime now) {
+bool TroubleWatch::Note(bool passing, const std::string& message, SteadyTime now) {
+  const std::string before = since_ ? WithoutNumbers(message_) : "";
   if (!since_) since_ = now;
   passing_ = passing;
   message_ = Sanitize(message, kLongestTrouble, /*one_line=*/true);
   if (message_.empty()) message_ = "nobody says why";
+  return WithoutNumbers(message_) != before;
+}
+
+bool TroubleWatch::End() {
+  const bool ended = since_.has_value();
+  since_.reset();
+  return ended;
 }
 
 std::optional<Trouble> TroubleWatch::Get(SteadyTime now) const {

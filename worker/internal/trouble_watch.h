@@ -18,10 +18,11 @@ class TroubleWatch {
 
   explicit TroubleWatch(Trouble::Kind kind) : kind_(kind) {}
 
-  // It failed, again or for the first time; `passing`: for now.
-  void Note(bool passing, const std::string& message, SteadyTime now);
-  // It went well.
-  void End() { since_.reset(); }
+  // It failed, again or for the first time; `passing`: for now. Whether it is to be logged: not
+  // where the same was noted last, but for numbers, since a failure that lasts is tried again.
+  bool Note(bool passing, const std::string& message, SteadyTime now);
+  // It went well. Whether it had not before.
+  bool End();
   // What is to be told; nothing where all is well, or was a moment ago.
   std::optional<Trouble> Get(SteadyTime now) const;
 

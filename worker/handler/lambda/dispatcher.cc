@@ -249,12 +249,13 @@ void Dispatcher::FailLost(int number, const std::string& how, bool only_gone) {
 void Dispatcher::GoDown(Endpoint& endpoint, const HandlerResult& why) {
   endpoint.state = State::kDown;
   endpoint.down = why;
+  changed_.NotifyAll();
+  if (aborted_) return;  // it was told to end
   ++stats_.failed_starts;
   const std::string text = absl::StrCat(why.error_type, ": ", why.error_message);
   if (options_.warn && std::exchange(warned_, text) != text) {
     options_.warn("the function does not start", text);
   }
-  changed_.NotifyAll();
 }
 
 void Dispatcher::DropGone(Endpoint& endpoint) {

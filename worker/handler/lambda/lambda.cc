@@ -57,6 +57,7 @@ class LambdaHandler::Parts {
       : options_(options), dispatcher_(DispatcherOptions()) {}
 
   ~Parts() {
+    dispatcher_.Abort();
     for (auto& runtime : runtimes_) runtime->AskToStop();
     runtimes_.clear();
     listeners_.clear();
