@@ -57,6 +57,16 @@ def variables(container):
     return {v["name"]: v.get("value") for v in container["env"]}
 
 
+def arguments(container):
+    """The flags that a container is given, those that are repeated as lists."""
+    said = {}
+    for argument in container.get("args", []):
+        if argument.startswith("--"):
+            name, _, value = argument[2:].partition("=")
+            said[name] = [*said[name], value] if name in said else [value]
+    return {name: values[0] if len(values) == 1 else values for name, values in said.items()}
+
+
 class FakeCluster(http.server.BaseHTTPRequestHandler):
     """As much of an API server as Helm asks of before it installs nothing."""
 

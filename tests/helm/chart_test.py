@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from chart import CHART, HELMS, HERE, NEWEST, RENDERED, ROOT, WithValues, fake_cluster, find, helm, objects, rendered, template, values_file, variables
+from chart import CHART, HELMS, HERE, NEWEST, RENDERED, ROOT, WithValues, arguments, fake_cluster, find, helm, objects, rendered, template, values_file, variables
 
 
 class LintTest(unittest.TestCase):
@@ -65,10 +65,9 @@ class ChartTest(WithValues):
     def test_numbers_are_written_as_they_were(self):
         things = self.accepted("database: {url: x}\n"
                                "coordinator: {settings: {committers: 12345678, balance-moves: 0.25}}")
-        said = variables(find(things, "Deployment", "mine-lowmark-coordinator")["spec"]["template"]
+        said = arguments(find(things, "Deployment", "mine-lowmark-coordinator")["spec"]["template"]
                          ["spec"]["containers"][0])
-        self.assertEqual(said["LOWMARK_COMMITTERS"], "12345678")
-        self.assertEqual(said["LOWMARK_BALANCE_MOVES"], "0.25")
+        self.assertEqual(said, {"committers": "12345678", "balance-moves": "0.25"})
         streams = find(rendered("full"), "ConfigMap", "mine-lowmark-streams")["data"]["streams.yaml"]
         self.assertIn("maximum_batch_bytes: 6291456\n", streams)
 
@@ -85,17 +84,15 @@ class ChartTest(WithValues):
             """)
         worker = find(things, "Deployment", "mine-lowmark-worker-orders")
         worker = worker["spec"]["template"]["spec"]["containers"][0]
-        said = variables(worker)
-        for name, value in {"SOURCE": "kafka", "KAFKA_BROKERS": "a:1,b:1", "KAFKA_TOPIC": "orders",
-                            "SOURCE_KEY_FIELD": "k", "HANDLER": "lambda", "HANDLER_COMMAND": "node",
-                            "LAMBDA_COPIES": "2", "THREADS": "4"}.items():
-            self.assertEqual(said["LOWMARK_" + name], value)
-        self.assertEqual(worker["args"], ["--kafka-property=security.protocol=ssl",
-                                          "--kafka-property=n=1"])
+        self.assertEqual(arguments(worker), {
+            "source": "kafka", "kafka-brokers": "a:1,b:1", "kafka-topic": "orders",
+            "source-key-field": "k", "handler": "lambda", "handler-command": "node",
+            "lambda-copies": "2", "threads": "4",
+            "kafka-property": ["security.protocol=ssl", "n=1"]})
         coordinator = find(things, "Deployment", "mine-lowmark-coordinator")
         coordinator = coordinator["spec"]["template"]["spec"]["containers"][0]
-        self.assertEqual(coordinator["args"], ["serve", "--some-path=/a", "--some-path=/b"])
-        self.assertEqual(variables(coordinator)["LOWMARK_SESSION_TTL"], "20s")
+        self.assertEqual(coordinator["args"], ["serve", "--session-ttl=20s", "--some-path=/a",
+                                               "--some-path=/b"])
 
     def test_a_stop_has_the_time_it_takes(self):
         things = rendered("sidecar")
@@ -279,8 +276,8 @@ class ChartTest(WithValues):
         self.assertIs(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"], False)
         self.assertEqual([t["metadata"]["name"] for t in things
                           if t["kind"] == "PodDisruptionBudget"], ["mine-lowmark-coordinator"])
-        said = variables(pod["containers"][0])
-        self.assertEqual((said["LOWMARK_THREADS"], said["LOWMARK_CAPACITY"]), ("4", "2"))
+        said = arguments(pod["containers"][0])
+        self.assertEqual((said["threads"], said["capacity"]), ("4", "2"))
 
     def test_long_names_fit(self):
         things = self.accepted("database: {url: x}\nfullnameOverride: " + "n" * 70)

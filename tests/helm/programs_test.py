@@ -6,7 +6,7 @@ import sys
 import tempfile
 import unittest
 
-from chart import RENDERED, ROOT, find, rendered, variables
+from chart import RENDERED, ROOT, arguments, find, rendered, variables
 import restricted
 
 BUILD = os.environ["LOWMARK_BUILD_DIR"]
@@ -22,7 +22,7 @@ class ProgramsTest(unittest.TestCase):
         folders = [os.path.join(BUILD, part) for part in ("service", "service/cli", "worker")]
         os.environ["PATH"] = ":".join(folders + [os.environ["PATH"]])
 
-    def test_every_variable_is_an_option(self):
+    def test_every_variable_and_flag_is_an_option(self):
         texts = {name: servers.help_of([name]) for name in ("lowmark", "lowmark-coordinator",
                                                             "lowmark-worker")}
         # The command line runs in coordinators' pods.
@@ -36,6 +36,9 @@ class ProgramsTest(unittest.TestCase):
                         if variable.startswith("LOWMARK_"):
                             self.assertRegex(text, rf"\b{variable}\b")
                             checked.add(variable)
+                    for flag in arguments(container) if text else ():
+                        self.assertRegex(text, rf"--{flag}\b")
+                        checked.add(flag)
         self.assertGreater(len(checked), 20)
 
     def test_streams_are_read_by_the_command_line(self):

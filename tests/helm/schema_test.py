@@ -81,7 +81,12 @@ class SchemaTest(WithValues):
                 (database + group % "settings: {token-file: /x}", "use auth.existingSecret"),
                 (database + "workerDefaults: {resources: {requests: null}}\n" +
                  group % "autoscaling: {enabled: true}",
-                 "resources.requests.cpu is missing")):
+                 "resources.requests.cpu is missing"),
+                (database + group % "autoscaling: {enabled: true}, sidecars: [{name: function, image: f}]",
+                 "workers.orders.sidecars: function has no resources.requests.cpu"),
+                ("coordinator: {enabled: false, address: 'a:1,b:1'}\n" +
+                 group % "autoscaling: {enabled: true, type: keda}", "KEDA connects to one address"),
+                (database + "fullnameOverride: my.release", '"my.release" cannot be part of a service')):
             for name, said in self.refused(text).items():
                 with self.subTest(helm=name, values=text):
                     self.assertIn(why, said)

@@ -1,10 +1,14 @@
 {{/* What a schema cannot say about values. Each message says what to do. */}}
 {{- define "lowmark.checks" -}}
+{{- $name := include "lowmark.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "%q cannot be part of a service's name: set fullnameOverride to lower-case letters, digits and dashes, a letter first" $name) -}}
+{{- end -}}
 {{- include "lowmark.checkDatabase" . -}}
 {{- include "lowmark.checkSecurity" . -}}
 {{- include "lowmark.checkSettings" (dict "at" "coordinator.settings" "settings" .Values.coordinator.settings "reserved" (dict "database" "database.existingSecret" "migrate" "migrations.mode" "listen" "coordinator.listenHost" "http-listen" "coordinator.listenHost" "drain-delay" "coordinator.drainDelaySeconds" "drain-timeout" "coordinator.drainTimeoutSeconds" "log-level" "coordinator.logLevel" "tls-cert" "tls.existingSecret" "tls-key" "tls.existingSecret" "tls-client-ca" "tls.clientCA" "admin-tokens" "auth.existingSecret" "worker-tokens" "auth.existingSecret" "allow-insecure-tokens" "auth.allowInsecure")) -}}
 {{- range $group, $values := .Values.workers -}}
-{{- include "lowmark.checkGroup" (dict "at" (printf "workers.%s" $group) "values" (include "lowmark.workerValues" (dict "root" $ "values" $values) | fromYaml)) -}}
+{{- include "lowmark.checkGroup" (dict "at" (printf "workers.%s" $group) "values" (include "lowmark.workerValues" (dict "root" $ "values" $values) | fromYaml) "coordinators" (include "lowmark.coordinatorAddress" $)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -71,7 +75,7 @@
 {{- end -}}
 {{- include "lowmark.checkSettings" (dict "at" (printf "%s.settings" .at) "settings" (include "lowmark.workerFlags" $v | fromYaml) "reserved" (dict "coordinator" "coordinator.address" "stream" (printf "%s.stream" .at) "http-listen" (printf "%s.listenHost" .at) "grace" (printf "%s.graceSeconds" .at) "log-level" (printf "%s.logLevel" .at) "tls-ca" "tls.existingSecret" "tls-cert" "tls.client" "tls-key" "tls.client" "tls-server-name" "tls.serverName" "token-file" "auth.existingSecret" "allow-insecure-tokens" "auth.allowInsecure")) -}}
 {{- if $v.autoscaling.enabled -}}
-{{- include "lowmark.checkAutoscaling" (dict "at" .at "values" $v) -}}
+{{- include "lowmark.checkAutoscaling" (dict "at" .at "values" $v "coordinators" .coordinators) -}}
 {{- end -}}
 {{- end -}}
 
@@ -87,8 +91,17 @@
 {{- if not (or $a.metrics $a.targetCPUUtilizationPercentage) -}}
 {{- fail (printf "%s.autoscaling has nothing to scale by: set targetCPUUtilizationPercentage or metrics" .at) -}}
 {{- end -}}
-{{- if and $a.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" .values.resources)) -}}
+{{- if $a.targetCPUUtilizationPercentage -}}
+{{- if not (dig "requests" "cpu" "" .values.resources) -}}
 {{- fail (printf "%s.resources.requests.cpu is missing: autoscaling.targetCPUUtilizationPercentage is a share of it" .at) -}}
 {{- end -}}
+{{- range .values.sidecars -}}
+{{- if not (dig "resources" "requests" "cpu" "" .) -}}
+{{- fail (printf "%s.sidecars: %s has no resources.requests.cpu, and autoscaling.targetCPUUtilizationPercentage is a share of all containers'" $.at .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- else if and (not $a.triggers) (contains "," .coordinators) -}}
+{{- fail (printf "%s.autoscaling: KEDA connects to one address, and coordinator.address has several: name one that leads to all" .at) -}}
 {{- end -}}
 {{- end -}}

@@ -1,11 +1,3 @@
-{{/*
-Options become environment variables, whatever they are called: the flag --session-ttl
-is LOWMARK_SESSION_TTL. So options that programs get later need no change here.
-*/}}
-{{- define "lowmark.variable" -}}
-LOWMARK_{{ . | upper | replace "-" "_" }}
-{{- end -}}
-
 {{/* A value as text; numbers as they were written, not as 6.29e+06. */}}
 {{- define "lowmark.text" -}}
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
@@ -38,25 +30,16 @@ The flags of a group of workers, as {flag: value}: `settings`, and what `source`
 {{- toYaml $flags -}}
 {{- end -}}
 
-{{/* {flag: value}: a list of variables, one for each flag with one value. */}}
-{{- define "lowmark.settings" -}}
-{{- $variables := list -}}
-{{- range $flag, $value := . -}}
-{{- if not (kindIs "slice" $value) -}}
-{{- $variables = append $variables (dict "name" (include "lowmark.variable" $flag) "value" (include "lowmark.text" $value)) -}}
-{{- end -}}
-{{- end -}}
-{{- with $variables }}{{ toYaml . }}{{ end -}}
-{{- end -}}
-
-{{/* {flag: value}: a list of arguments, for flags with a list of values, which are repeated. */}}
+{{/*
+{flag: value}: a list of arguments, {session-ttl: 20s} being --session-ttl=20s; a flag with a
+list of values is repeated. So options that programs get later need no change here, and a
+program says which it does not know, as it would not of a variable.
+*/}}
 {{- define "lowmark.arguments" -}}
 {{- $arguments := list -}}
-{{- range $flag, $values := . -}}
-{{- if kindIs "slice" $values -}}
-{{- range $value := $values -}}
-{{- $arguments = append $arguments (printf "--%s=%s" $flag (include "lowmark.text" $value)) -}}
-{{- end -}}
+{{- range $flag, $value := . -}}
+{{- range (ternary $value (list $value) (kindIs "slice" $value)) -}}
+{{- $arguments = append $arguments (printf "--%s=%s" $flag (include "lowmark.text" .)) -}}
 {{- end -}}
 {{- end -}}
 {{- with $arguments }}{{ toYaml . }}{{ end -}}

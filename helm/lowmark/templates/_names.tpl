@@ -18,6 +18,11 @@
 {{ include "lowmark.fullname" .root }}-worker-{{ .group }}
 {{- end -}}
 
+{{/* KEDA's HorizontalPodAutoscaler is called keda-hpa-NAME, in at most 63 letters. */}}
+{{- define "lowmark.scaledObjectName" -}}
+{{- if le (len .) 54 }}{{ . }}{{ else }}{{ . | trunc 45 | trimSuffix "-" }}-{{ sha256sum . | trunc 8 }}{{ end -}}
+{{- end -}}
+
 {{- define "lowmark.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "lowmark.fullname" .) .Values.serviceAccount.name -}}
@@ -38,21 +43,17 @@ lowmark.io/worker-group: {{ . }}
 
 {{/* Of pods, too: without versions of the chart, which must restart nothing. */}}
 {{- define "lowmark.podLabels" -}}
-{{ include "lowmark.selectorLabels" . }}
-{{- with merge (deepCopy (default dict .podLabels)) .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- merge (include "lowmark.selectorLabels" . | fromYaml) (default dict .podLabels) .root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
+{{/* {root, component, group, labels}: where two name one, what pods are found by wins, then what is told. */}}
 {{- define "lowmark.labels" -}}
-{{ include "lowmark.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: lowmark
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $ours := dict
+  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/part-of" "lowmark"
+  "app.kubernetes.io/managed-by" .root.Release.Service
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- merge (include "lowmark.selectorLabels" . | fromYaml) (default dict .labels) .root.Values.commonLabels $ours | toYaml -}}
 {{- end -}}
 
 {{/* {root, component, group, name, labels, annotations}: an object's metadata. */}}
@@ -61,9 +62,6 @@ name: {{ .name }}
 namespace: {{ .root.Release.Namespace }}
 labels:
   {{- include "lowmark.labels" . | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
 {{- with merge (deepCopy (default dict .annotations)) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -8,10 +8,17 @@
 {{- toYaml (mergeOverwrite (deepCopy .root.Values.podSecurityContext) (deepCopy (default dict .over))) -}}
 {{- end -}}
 
-{{/* {path, defaults, over}: a probe over HTTP, which every version of Kubernetes knows. */}}
+{{/*
+{path, defaults, over}: a probe, over HTTP where `over` names nothing else: every version of
+Kubernetes knows that.
+*/}}
 {{- define "lowmark.probe" -}}
-{{- $get := dict "httpGet" (dict "path" .path "port" "http") -}}
-{{- toYaml (mergeOverwrite (merge $get .defaults) (deepCopy (default dict .over))) -}}
+{{- $over := default dict .over -}}
+{{- $base := .defaults -}}
+{{- if not (or (hasKey $over "exec") (hasKey $over "tcpSocket") (hasKey $over "grpc")) -}}
+{{- $base = merge (dict "httpGet" (dict "path" .path "port" "http")) .defaults -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $base (deepCopy $over)) -}}
 {{- end -}}
 
 {{/* {values}: the three probes of a program. */}}
@@ -28,18 +35,26 @@ readinessProbe:
 {{- define "lowmark.podFields" -}}
 {{- $selector := dict "matchLabels" (include "lowmark.selectorLabels" . | fromYaml) -}}
 {{- include "lowmark.plainPodFields" . }}
-{{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+{{- include "lowmark.placement" . }}
+{{- with .values.extraPodSpec }}
+{{ tpl (toYaml .) $.root }}
 {{- end }}
 {{- with .values.topologySpreadConstraints }}
 topologySpreadConstraints:
   {{- range . }}
-  {{- toYaml (list (merge (deepCopy .) (dict "labelSelector" $selector))) | nindent 2 }}
+  {{- toYaml (list (hasKey . "labelSelector" | ternary . (merge (dict "labelSelector" $selector) .))) | nindent 2 }}
   {{- end }}
 {{- end }}
 {{- with .values.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* {values}: on which nodes a pod may be. */}}
+{{- define "lowmark.placement" -}}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:
@@ -57,7 +72,7 @@ programs variables like LOWMARK_COORDINATOR_PORT, named after services. A hook r
 before the release's service account is there.
 */}}
 {{- define "lowmark.plainPodFields" -}}
-serviceAccountName: {{ ternary "default" (include "lowmark.serviceAccountName" .root) (and (default false .beforeRelease) .root.Values.serviceAccount.create) }}
+serviceAccountName: {{ ternary "default" (default (include "lowmark.serviceAccountName" .root) .values.serviceAccountName) (and (default false .beforeRelease) .root.Values.serviceAccount.create) }}
 automountServiceAccountToken: {{ .root.Values.serviceAccount.automount }}
 enableServiceLinks: false
 {{- with .root.Values.imagePullSecrets }}
@@ -80,23 +95,53 @@ securityContext:
 {{- end -}}
 
 {{/*
-{root, component, command, env, envFrom, resources, volumes, volumeMounts, beforeRelease}: the
-pod of a job that runs a command of the coordinator's image.
+{root, beforeRelease}: what pods of jobs and of `helm test` have in common, which go where
+coordinators go.
+*/}}
+{{- define "lowmark.commandPodFields" -}}
+{{- $values := pick .root.Values.coordinator "podSecurityContext" "priorityClassName" "nodeSelector" "tolerations" -}}
+{{- include "lowmark.plainPodFields" (dict "root" .root "values" $values "beforeRelease" .beforeRelease) }}
+{{- include "lowmark.placement" (dict "values" $values) }}
+{{- end -}}
+
+{{/*
+Whether Kubernetes has containers that start before a pod's own and stop after them, which
+are init containers that restart: so a handler outlives the batch in flight, and a proxy
+to the database what is still to be written.
+*/}}
+{{- define "lowmark.hasSidecars" -}}
+{{- if semverCompare ">=1.29-0" .Capabilities.KubeVersion.Version }}true{{ end -}}
+{{- end -}}
+
+{{/* {root, first, sidecars}: init containers, as a list in YAML. */}}
+{{- define "lowmark.initContainers" -}}
+{{- $all := .first -}}
+{{- if include "lowmark.hasSidecars" .root -}}
+{{- range .sidecars -}}
+{{- $all = append $all (merge (dict "restartPolicy" "Always") .) -}}
+{{- end -}}
+{{- end -}}
+{{- with $all }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/*
+{root, component, command, env, envFrom, resources, volumes, volumeMounts, initContainers,
+beforeRelease}: the pod of a job that runs a command of the coordinator's image.
 */}}
 {{- define "lowmark.commandPod" -}}
 metadata:
   labels:
     {{- include "lowmark.podLabels" . | nindent 4 }}
-spec:
-  restartPolicy: Never
-  {{- include "lowmark.plainPodFields" (dict "root" .root "values" dict "beforeRelease" .beforeRelease) | nindent 2 }}
-  {{- with .root.Values.coordinator.nodeSelector }}
-  nodeSelector:
+  {{- with merge (deepCopy .root.Values.jobPodAnnotations) .root.Values.commonAnnotations }}
+  annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .root.Values.coordinator.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
+spec:
+  restartPolicy: Never
+  {{- include "lowmark.commandPodFields" . | nindent 2 }}
+  {{- with .initContainers }}
+  initContainers:
+    {{- include "lowmark.containers" (dict "root" $.root "containers" .) | nindent 4 }}
   {{- end }}
   containers:
     - name: {{ .component }}
@@ -124,4 +169,9 @@ spec:
   volumes:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* How pods are replaced: Recreate, set over the default, takes no rollingUpdate. */}}
+{{- define "lowmark.strategy" -}}
+{{- toYaml (ternary (omit . "rollingUpdate") . (eq (default "" .type) "Recreate")) -}}
 {{- end -}}
