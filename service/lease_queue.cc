@@ -213,7 +213,7 @@ void LeaseQueue::Answer(const absl::StatusOr<LeaseAnswers>& answers, Waiters& ro
     const absl::StatusOr<LeaseGrant>& grant = answers->grants[i];
     // A new worker is not left to wait: it is to know its session's life, and
     // whether to list the stream's shards, without which there are none to lease.
-    if (!grant.ok() || !grant->leases.empty() || grant->opened) {
+    if (!grant.ok() || !grant->leases.empty() || grant->opened || waiter.call.max_leases == 0) {
       waiter.done(grant);
       continue;
     }

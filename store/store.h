@@ -173,7 +173,7 @@ struct SourceShard {
 // A worker's call for leases.
 struct LeaseCall {
   std::string worker;
-  int32_t max_leases = 1;
+  int32_t max_leases = 1;  // 0: none but those that it holds and does not know of
   int32_t capacity = 1;
   // Leases that the worker knows of. Where it holds more, an answer was lost.
   int32_t held = 0;

@@ -227,7 +227,7 @@ absl::Status CheckStats(const google::protobuf::RepeatedPtrField<v1::ShardStat>&
 absl::Status Validate(const v1::LeaseShardRequest& request) {
   return First(
       {CheckId("stream", request.stream()), CheckId("worker", request.worker()),
-       CheckRange("max_leases", request.max_leases(), 1, kMostLeases),
+       CheckRange("max_leases", request.max_leases(), 0, kMostLeases),
        CheckRange("capacity", request.has_capacity() ? request.capacity() : 1, 1, kMostCapacity),
        CheckRange("held_leases", request.held_leases(), 0, kMostHeld)});
 }

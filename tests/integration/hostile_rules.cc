@@ -139,7 +139,7 @@ std::map<std::string, Rule> WorkerRules() {
   return {
       {"LeaseShardRequest.stream", Id},
       {"LeaseShardRequest.worker", Id},
-      {"LeaseShardRequest.max_leases", Range(1, 1000)},
+      {"LeaseShardRequest.max_leases", Range(0, 1000)},
       {"LeaseShardRequest.capacity", Range(1, 1'000'000)},
       {"LeaseShardRequest.held_leases", Range(0, 1'000'000)},
       {"ReportBatchRequest.stream", Id},

@@ -166,6 +166,22 @@ TEST_P(WorkerCalls, LeasesOfALostAnswerAreRepeatedUnchanged) {
   EXPECT_EQ(GetShard("1").epoch(), lost->leases(0).epoch());
 }
 
+// As a worker does that stops, whose last call was cut off.
+TEST_P(WorkerCalls, ACallForNoLeaseBringsThoseThatAreNotKnown) {
+  MakeStream({"1", "2", "3"});
+  auto lost = Lease("w", 2);
+  ASSERT_TRUE(lost.ok());
+  auto unknown = Lease("w", 0, /*held=*/0);
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  ASSERT_EQ(unknown->leases_size(), 2);
+  EXPECT_EQ(unknown->leases(0).SerializeAsString(), lost->leases(0).SerializeAsString());
+  // Nothing else, at once, though a shard is free.
+  auto none = Lease("w", 0, /*held=*/2, absl::Hours(1));
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(none->leases_size(), 0);
+  EXPECT_EQ(GetShard("3").epoch(), 0);
+}
+
 TEST_P(WorkerCalls, ReleasedShardWakesALongPollAndFencesTheOneBefore) {
   const v1::Lease lease = LeaseOne();
   OpenSession("v");

@@ -74,6 +74,12 @@ void FakeCoordinator::AddShard(const std::string& shard, const Position& positio
   changed_.NotifyAll();
 }
 
+void FakeCoordinator::AddUnknownLease(const std::string& shard) {
+  MutexLock lock(mutex_);
+  const Shard free = NewShard("s", shard, 0, false, policy_);
+  shards_[shard] = Grant(free, *open_.begin(), 0, policy_, absl::Now(), 0.5)->shard;
+}
+
 void FakeCoordinator::SetPolicy(const Policy& policy) {
   MutexLock lock(mutex_);
   policy_ = policy;
@@ -257,7 +263,7 @@ grpc::Status FakeCoordinator::LeaseShard(grpc::ServerContext* context,
         shard = granted->shard;
         add(shard);
       }
-      if (opens || response->leases_size() > 0) break;
+      if (opens || response->leases_size() > 0 || request->max_leases() == 0) break;
       if (std::chrono::system_clock::now() >= deadline) break;
       changed_.WaitFor(mutex_, absl::Milliseconds(20));
     }

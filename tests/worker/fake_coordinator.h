@@ -31,6 +31,8 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   const std::string& address() const { return address_; }
 
   void AddShard(const std::string& shard, const Position& position = Position::TrimHorizon());
+  // One that the worker, which must have a session, was leased by an answer that it never got.
+  void AddUnknownLease(const std::string& shard);
   void SetPolicy(const Policy& policy);
 
   // The next `times` calls of a method ("ReportBatch") get this error; `applied`:

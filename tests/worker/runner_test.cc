@@ -166,6 +166,20 @@ TEST_F(RunnerTest, FindsShardsWhenItIsAskedTo) {
   EXPECT_THAT(coordinator_->synced(), ElementsAre("a", "b"));
 }
 
+TEST_F(RunnerTest, GivesBackWhatAnAnswerThatItsStopCutOffWouldHaveBrought) {
+  StartCoordinator();
+  coordinator_->AddShard("0");
+  StartWorker();
+  source_->Append("0", 1);
+  ASSERT_TRUE(AwaitAfter("0", 1));
+  // It waits for more.
+  ASSERT_TRUE(coordinator_->Await([&] { return coordinator_->calls("LeaseShard") >= 2; }));
+  coordinator_->AddUnknownLease("1");
+  EXPECT_TRUE(StopWorker().ok());
+  EXPECT_TRUE(coordinator_->released("0"));
+  EXPECT_TRUE(coordinator_->released("1"));
+}
+
 TEST_F(RunnerTest, DoesNotListParentsThatTheSourceNoLongerHas) {
   StartCoordinator();
   coordinator_->SetElected(true);

@@ -316,7 +316,11 @@ void Runner::BeginStop() {
   log_.Info("stopping", {{"stream", options_.stream}, {"leases", shards_.size()}});
   sync_.Stop();
   loop_->Cancel(lease_timer_);
-  if (cancel_lease_) cancel_lease_();
+  if (cancel_lease_) {
+    // Its answer may be on its way, with leases.
+    cut_off_ = true;
+    cancel_lease_();
+  }
   loop_->After(options_.grace, [this] { OnGraceOver(); });
   for (const auto& run : Shards()) run->HandOver();
   FinishIfDone();
@@ -329,7 +333,31 @@ void Runner::OnGraceOver() {
 }
 
 void Runner::FinishIfDone() {
-  if (stopping_ && shards_.empty() && !leasing_ && giving_back_ == 0) loop_->Quit();
+  if (!stopping_ || !shards_.empty() || leasing_ || giving_back_ > 0) return;
+  if (std::exchange(cut_off_, false) && session_open_) {
+    AskForUnknown();
+  } else {
+    loop_->Quit();
+  }
+}
+
+// Leases that an answer would have brought are given back: otherwise they would be
+// nobody's until the session ends.
+void Runner::AskForUnknown() {
+  leasing_ = true;
+  v1::LeaseShardRequest request;
+  request.set_stream(options_.stream);
+  request.set_worker(worker_);
+  request.set_max_leases(0);
+  request.set_capacity(options_.capacity);
+  client_->LeaseShard(request, options_.call_timeout,
+                      [this](const absl::StatusOr<v1::LeaseShardResponse>& answer) {
+                        leasing_ = false;
+                        if (answer.ok()) {
+                          for (const v1::Lease& lease : answer->leases()) GiveBack(lease);
+                        }
+                        FinishIfDone();
+                      });
 }
 
 }  // namespace lowmark

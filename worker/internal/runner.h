@@ -68,6 +68,7 @@ class Runner {
   void BeginStop();
   void OnGraceOver();
   void FinishIfDone();
+  void AskForUnknown();
 
   const WorkerOptions options_;
   Logger log_;
@@ -94,6 +95,7 @@ class Runner {
   int giving_back_ = 0;                   // leases that are released without having been started
 
   bool leasing_ = false;
+  bool cut_off_ = false;  // a LeaseShard call, by the stop
   CoordinatorClient::Cancel cancel_lease_;
   EventLoop::TimerId lease_timer_ = 0;
   RetryPause lease_pause_;
