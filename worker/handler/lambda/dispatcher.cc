@@ -63,8 +63,9 @@ Dispatcher::Choice Dispatcher::AwaitFree(absl::Time deadline) {
     if (const int free = FindFree(); free >= 0) return {free, {}};
     if (AllDown()) return {-1, endpoints_.front().down};
     if (!changed_.WaitUntil(mutex_, until) && FindFree() < 0 && !AllDown() && !aborted_) {
-      return {-1, HandlerResult::NotRun("NoRuntime", absl::StrCat("no runtime asked for work for ",
-                                                                  absl::FormatDuration(patience)))};
+      const std::string waited = absl::FormatDuration(absl::Trunc(patience, absl::Milliseconds(1)));
+      return {-1, HandlerResult::NotRun("NoRuntime",
+                                        absl::StrCat("no runtime asked for work for ", waited))};
     }
   }
 }
