@@ -88,7 +88,8 @@ class Metrics(unittest.TestCase):
 class Complaints(unittest.TestCase):
     def test_are_warnings_and_errors_since(self):
         line = '{"time":"2026-01-01T00:00:0%dZ","level":"%s","message":"m"}'
-        logs = {"w": [line % (1, "warning"), line % (3, "info"), line % (3, "warning"), "plain", "3"],
+        late = (line % (3, "warning")).replace('"m"', '"handler out of reach"')
+        logs = {"w": [line % (1, "warning"), line % (3, "info"), line % (3, "warning"), "plain", "3", late],
                 "c": [line % (4, "error")]}
         self.assertEqual(account.complaints(logs, "2026-01-01T00:00:02Z"),
                          ["w: " + line % (3, "warning"), "c: " + line % (4, "error")])
