@@ -212,6 +212,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(const ProcessO
 // Forks and waits until the program runs or could not be started. `launch` and
 // `error` are the starter's and gone once started_ is set.
 void ChildProcess::Run(const Launch& launch, std::string* error) {
+  if (launch.guarded) GroupGuard::Get();  // before there is something to guard
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);

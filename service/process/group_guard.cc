@@ -17,6 +17,20 @@ namespace {
 constexpr size_t kMostGroups = 4096;
 std::array<pid_t, kMostGroups> groups;  // the guard's alone; 0: free
 
+void Send(int socket, pid_t word) {
+  while (send(socket, &word, sizeof(word), MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
+}
+
+// False where the other side is gone.
+bool Receive(int socket, pid_t& word) {
+  ssize_t got = 0;
+  do {
+    got = recv(socket, &word, sizeof(word), 0);
+  } while (got < 0 && errno == EINTR);
+  return got == sizeof(word);
+}
+
 // The guard: after the fork of a process with threads it may neither allocate nor lock.
 [[noreturn]] void Watch(int socket) {
   // Whatever else is open is not to be held open by this; a session of its own keeps a
@@ -26,10 +40,8 @@ std::array<pid_t, kMostGroups> groups;  // the guard's alone; 0: free
   setsid();
   prctl(PR_SET_NAME, "lowmark-guard");
   pid_t word = 0;
-  while (true) {
-    const ssize_t got = recv(socket, &word, sizeof(word), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got != sizeof(word)) break;
+  Send(socket, word);  // it is out of this process' group
+  while (Receive(socket, word)) {
     const pid_t known = word > 0 ? 0 : -word;
     *std::find(groups.begin(), groups.end() - 1, known) = std::max(word, 0);
   }
@@ -57,7 +69,8 @@ GroupGuard::GroupGuard() {
   if (pid == 0) Watch(ends[1]);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   close(ends[1]);
-  if (pid > 0) {
+  pid_t word = 0;
+  if (pid > 0 && Receive(ends[0], word)) {
     socket_ = ends[0];
   } else {
     close(ends[0]);
@@ -69,9 +82,7 @@ void GroupGuard::Add(pid_t group) { Tell(group); }
 void GroupGuard::Remove(pid_t group) { Tell(-group); }
 
 void GroupGuard::Tell(pid_t word) const {
-  if (socket_ < 0) return;
-  while (send(socket_, &word, sizeof(word), MSG_NOSIGNAL) < 0 && errno == EINTR) {
-  }
+  if (socket_ >= 0) Send(socket_, word);
 }
 
 }  // namespace lowmark

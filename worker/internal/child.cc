@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "service/process/group_guard.h"
+#include "service/process/mutex.h"
 
 extern char** environ;
 
@@ -78,7 +79,7 @@ class SigpipeBlock {
 class Child {
  public:
   Child(const std::string& input, absl::Time deadline, int abort_fd)
-      : input_(input), deadline_(deadline), abort_fd_(abort_fd) {}
+      : input_(input), deadline_(SteadyDeadline(deadline - absl::Now())), abort_fd_(abort_fd) {}
 
   ChildEnd Run(const std::string& command);
 
@@ -96,7 +97,8 @@ class Child {
   void Finish();
 
   const std::string& input_;
-  const absl::Time deadline_;
+  // Whoever sets the clock meanwhile does not take the program's time.
+  const SteadyTime deadline_;
   const int abort_fd_;
   size_t written_ = 0;
   Pipe in_, out_, err_;
@@ -134,6 +136,7 @@ int Child::Start(const std::string& command) {
   sigaddset(&signals, SIGPIPE);
   posix_spawnattr_setsigdefault(&attributes, &signals);
 
+  GroupGuard& guard = GroupGuard::Get();  // before there is something to guard
   std::string shell = "/bin/sh", option = "-c", line = command;
   std::array<char*, 4> arguments = {shell.data(), option.data(), line.data(), nullptr};
   const int error =
@@ -141,7 +144,7 @@ int Child::Start(const std::string& command) {
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return error;
-  GroupGuard::Get().Add(pid_);
+  guard.Add(pid_);
   in_.CloseReader();
   out_.CloseWriter();
   err_.CloseWriter();
@@ -158,7 +161,7 @@ void Child::Converse() {
       end_.kind = ChildEnd::Kind::kExited;
       return;
     }
-    const absl::Duration left = deadline_ - absl::Now();
+    const absl::Duration left = absl::FromChrono(deadline_ - std::chrono::steady_clock::now());
     if (left <= absl::ZeroDuration()) {
       end_.kind = ChildEnd::Kind::kTimedOut;
       return;

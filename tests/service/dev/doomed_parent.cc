@@ -36,9 +36,11 @@ int main(int argc, char** argv) {
     std::cout << *(*child)->ReadLine(absl::Minutes(1)) << std::endl;
     (*child)->Wait(absl::InfiniteDuration());
   } else if (what == "handler") {
-    // A handler's output is read to its end: it writes where this does.
-    const std::string command = absl::StrCat("exec >/proc/", getpid(), "/fd/1; ", kStart);
-    lowmark::RunChild(command, "", absl::InfiniteFuture(), /*abort_fd=*/-1);
+    // A handler's output is read to its end: it writes where this does, once it has its
+    // input, which comes when it is guarded.
+    const std::string command =
+        absl::StrCat("exec >/proc/", getpid(), "/fd/1; read line; ", kStart);
+    lowmark::RunChild(command, "go\n", absl::InfiniteFuture(), /*abort_fd=*/-1);
   } else if (what == "postgres" && argc > 2) {
     auto cluster = lowmark::PostgresCluster::Create({.directory = argv[2]});
     if (!cluster.ok() || !(*cluster)->Start().ok()) return 1;
