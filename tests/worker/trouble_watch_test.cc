@@ -18,6 +18,15 @@ TEST(TroubleWatch, IsNewsOnceHoweverOftenItIsTried) {
   EXPECT_TRUE(watch.Note(false, "refused at 18:14:22.005", now));
 }
 
+TEST(TroubleWatch, IsNewsTheFirstTimeWhateverItSays) {
+  TroubleWatch watch(Trouble::Kind::kSource);
+  const SteadyTime now = std::chrono::steady_clock::now();
+  EXPECT_TRUE(watch.Note(false, "20261126", now));
+  EXPECT_FALSE(watch.Note(false, "20261127", now));
+  EXPECT_TRUE(watch.End());
+  EXPECT_TRUE(watch.Note(false, "20261128", now));
+}
+
 TEST(TroubleWatch, IsToldWithTheLastWordsSinceTheFirstTime) {
   TroubleWatch watch(Trouble::Kind::kSource);
   const SteadyTime now = std::chrono::steady_clock::now();

@@ -7,12 +7,13 @@
 namespace lowmark {
 
 bool TroubleWatch::Note(bool passing, const std::string& message, SteadyTime now) {
-  const std::string before = since_ ? WithoutNumbers(message_) : "";
-  if (!since_) since_ = now;
+  const bool first = !since_;
+  const std::string before = WithoutNumbers(message_);
+  if (first) since_ = now;
   passing_ = passing;
   message_ = Sanitize(message, kLongestTrouble, /*one_line=*/true);
   if (message_.empty()) message_ = "nobody says why";
-  return WithoutNumbers(message_) != before;
+  return first || WithoutNumbers(message_) != before;
 }
 
 bool TroubleWatch::End() {
