@@ -83,7 +83,8 @@ struct Metrics::StreamMetrics {
         repeated(m.repeated_.Add({{"stream", stream}})),
         leases(m.leases_.Add({{"stream", stream}})),
         waiting_letters(m.waiting_letters_.Add({{"stream", stream}})),
-        waiting_age(m.waiting_age_.Add({{"stream", stream}})) {
+        waiting_age(m.waiting_age_.Add({{"stream", stream}})),
+        unowned(m.unowned_.Add({{"stream", stream}})) {
     for (const char* outcome : {"partial_failure", "failure", "set_aside", "not_run"}) {
       batches[outcome] = &m.batches_.Add({{"stream", stream}, {"outcome", outcome}});
     }
@@ -114,6 +115,7 @@ struct Metrics::StreamMetrics {
   Counter& leases;
   prometheus::Gauge& waiting_letters;
   prometheus::Gauge& waiting_age;
+  prometheus::Gauge& unowned;
   std::map<std::string, Counter*> batches;
   std::map<std::string, Counter*> refused;
   std::map<std::string, Counter*> handoffs;
@@ -158,6 +160,9 @@ Metrics::Metrics(Registry& registry, size_t max_streams)
       waiting_age_(AddGauge(registry, "lowmark_dead_letters_waiting_age_seconds",
                             "Age of the oldest dead letter that waits to be sent; take the "
                             "maximum here, too.")),
+      unowned_(AddGauge(registry, "lowmark_shards_unowned",
+                        "Shards that no worker holds, though one could: they stand still. None "
+                        "of streams that are paused; take the maximum of the replicas.")),
       refused_calls_(AddCounter(registry, "lowmark_calls_refused_total",
                                 "Calls whose caller may not make them, by reason.")),
       refused_secrets_(AddCounter(registry, "lowmark_secrets_refused_total",
@@ -277,6 +282,15 @@ void Metrics::SetOutboxes(const std::vector<Outbox>& outboxes) {
     metrics->waiting_letters.Set(sum.letters);
     metrics->waiting_age.Set(sum.age);
   }
+}
+
+void Metrics::SetUnowned(const std::vector<UnownedShards>& unowned) {
+  std::unordered_map<StreamMetrics*, double> sums;
+  for (const UnownedShards& each : unowned) {
+    sums[&For(each.stream)] += static_cast<double>(each.shards);
+  }
+  MutexLock lock(mutex_);
+  for (const auto& [stream, metrics] : streams_) metrics->unowned.Set(sums[metrics.get()]);
 }
 
 void Metrics::SetWaiting(size_t calls) { waiting_.Set(static_cast<double>(calls)); }

@@ -58,6 +58,8 @@ class Metrics {
   void CountForward(const std::string& stream, const absl::Status& answer);
   // All streams that have dead letters to be forwarded now.
   void SetOutboxes(const std::vector<Outbox>& outboxes);
+  // All streams that have shards that nobody holds now.
+  void SetUnowned(const std::vector<UnownedShards>& unowned);
   // LeaseShard calls that wait for a free shard now.
   void SetWaiting(size_t calls);
 
@@ -82,6 +84,7 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& forwards_;
   prometheus::Family<prometheus::Gauge>& waiting_letters_;
   prometheus::Family<prometheus::Gauge>& waiting_age_;
+  prometheus::Family<prometheus::Gauge>& unowned_;
   prometheus::Family<prometheus::Counter>& refused_calls_;
   prometheus::Counter& refused_secrets_;
   prometheus::Family<prometheus::Gauge>& certificate_expiry_;

@@ -19,6 +19,7 @@
 #include "service/process/endpoint.h"
 #include "service/process/process_metrics.h"
 #include "service/process/shutdown.h"
+#include "service/process/ticker.h"
 #include "store/postgres/migrate.h"
 #include "store/postgres/postgres_store.h"
 
@@ -26,6 +27,7 @@ namespace lowmark {
 namespace {
 
 constexpr absl::Duration kHealthInterval = absl::Seconds(1);
+constexpr absl::Duration kUnownedInterval = absl::Seconds(10);
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
 constexpr absl::Duration kLongestRetry = absl::Seconds(5);
 
@@ -183,6 +185,11 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
                         [&log](const std::string& stream, const absl::Status& status) {
                           NoteDestination(stream, status, log);
                         });
+    const Ticker unowned(kUnownedInterval, [&] {
+      const auto shards = store.ListUnowned();
+      metrics.CountStoreError("list_unowned", shards.status());
+      if (shards.ok()) metrics.SetUnowned(*shards);
+    });
     std::optional<HealthMonitor> health;
     health.emplace(store, kHealthInterval, [&](const absl::Status& status) {
       NoteHealth(status, **server, readiness, log);

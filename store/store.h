@@ -69,6 +69,12 @@ struct DeadLetter {
   std::optional<Forwarding> forwarding;
 };
 
+// Shards of a stream that no live worker holds, though one could.
+struct UnownedShards {
+  std::string stream;
+  int64_t shards = 0;
+};
+
 // A stream that has dead letters to be forwarded.
 struct Outbox {
   std::string stream;
@@ -316,6 +322,9 @@ class Store {
   virtual absl::StatusOr<Census> ReadCensus(const std::string& stream) = 0;
   // What there is to do in the stream, as far as its workers told. Reads all its shards.
   virtual absl::StatusOr<Workload> ReadWorkload(const std::string& stream) = 0;
+  // All streams that have such shards and are not paused, in no order. Reads those that are
+  // nobody's, and what workers hold in number.
+  virtual absl::StatusOr<std::vector<UnownedShards>> ListUnowned() = 0;
   // Shards that the worker holds.
   virtual absl::StatusOr<Holdings> ListHeld(const std::string& stream,
                                             const std::string& worker) = 0;

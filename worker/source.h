@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,8 @@ struct ReadResult {
   // Records that follow these in the shard now, as far as the source can tell;
   // an estimate will do. -1 where it cannot.
   int64_t records_behind = -1;
+  // The arrival time of the first of these, where the source knows it.
+  std::optional<absl::Time> behind_since = {};
   // Records, at most so many, that the source was to return before these and no
   // longer has; and a line that says so. Goes into log and metrics.
   int64_t lost = 0;

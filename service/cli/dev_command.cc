@@ -279,10 +279,10 @@ void DevCommand::Say(const std::string& part, const std::string& what) {
 
 void DevCommand::SayWhatNext() {
   out_ << "\nAll is running. In another terminal:\n";
-  if (listen_ != "127.0.0.1:7070") out_ << "  export LOWMARK_COORDINATOR=" << listen_ << "\n";
+  out_ << "  export LOWMARK_COORDINATOR=" << listen_ << " POSTGRES=\"" << connection_ << "\"\n";
   if (stream_.empty()) {
     out_ << "  lowmark streams create orders\n"
-         << "  lowmark-worker --coordinator " << listen_ << " --stream orders \\\n"
+         << "  lowmark-worker --stream orders \\\n"
          << "      --source-path DIRECTORY --handler-command COMMAND\n";
   } else {
     out_ << "  lowmark shards list " << stream_ << "\n"

@@ -7,6 +7,7 @@
 #include <grpcpp/server_context.h>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "service/metrics.h"
 #include "service/rpc/validate.h"
 #include "service/security/access.h"
@@ -24,13 +25,15 @@ class Gate {
   template <typename Request>
   absl::Status Admit(const grpc::ServerContextBase& context, const Request& request) const {
     if (access_ != nullptr) {
-      if (auto s = CheckCaller(context); !s.ok()) return s;
+      absl::string_view stream;
+      if constexpr (requires { request.stream(); }) stream = request.stream();
+      if (auto s = CheckCaller(context, stream); !s.ok()) return s;
     }
     return Validate(request);
   }
 
  private:
-  absl::Status CheckCaller(const grpc::ServerContextBase& context) const;
+  absl::Status CheckCaller(const grpc::ServerContextBase& context, absl::string_view stream) const;
 
   const Access* const access_;
   const Scope scope_;

@@ -1,5 +1,5 @@
-// Who may call what, by bearer tokens: those of workers may call CoordinatorService,
-// those of admins everything.
+// Who may call what, by bearer tokens: those of workers may call CoordinatorService, for
+// the streams that they are for, those of admins everything.
 #ifndef LOWMARK_SERVICE_SECURITY_ACCESS_H_
 #define LOWMARK_SERVICE_SECURITY_ACCESS_H_
 
@@ -23,14 +23,14 @@ enum class Scope { kWorker, kAdmin };
 class Access {
  public:
   // Tokens in files (see token.h); without `workers` only admins may call.
-  // INVALID_ARGUMENT where a file is of no use.
+  // INVALID_ARGUMENT where a file is of no use, or an admin's token names streams.
   static absl::StatusOr<std::unique_ptr<Access>> Load(const SecretFile& workers,
                                                       const SecretFile& admins);
 
   // Whether a call with this `authorization` header, "Bearer TOKEN", may do what
-  // takes `scope`; otherwise UNAUTHENTICATED or PERMISSION_DENIED, which say what to
+  // takes `scope` to `stream`; otherwise UNAUTHENTICATED or PERMISSION_DENIED, which say what to
   // do and nothing of the token. Thread-safe; holds a lock for a pointer's copy.
-  absl::Status Check(absl::string_view authorization, Scope scope) const;
+  absl::Status Check(absl::string_view authorization, Scope scope, absl::string_view stream) const;
 
   // As Reloaded::Refresh.
   absl::StatusOr<bool> Refresh();

@@ -14,7 +14,7 @@ absl::StatusOr<std::unique_ptr<Reloaded<std::string>>> LoadToken(const SecretFil
       {file}, [file](const std::vector<std::string>& texts) -> absl::StatusOr<std::string> {
         auto tokens = ParseTokens(file, texts[0]);
         if (!tokens.ok()) return tokens.status();
-        return absl::StrCat("Bearer ", tokens->front());
+        return absl::StrCat("Bearer ", tokens->front().text);
       });
 }
 

@@ -126,4 +126,20 @@ absl::StatusOr<Workload> MemoryStore::ReadWorkload(const std::string& stream) {
   return load;
 }
 
+absl::StatusOr<std::vector<UnownedShards>> MemoryStore::ListUnowned() {
+  MutexLock lock(mutex_);
+  const absl::Time now = Now();
+  std::vector<UnownedShards> all;
+  for (const auto& [name, data] : streams_) {
+    if (data.stream.policy.paused) continue;
+    const auto unowned =
+        std::count_if(data.shards.begin(), data.shards.end(), [&, &data = data](const auto& each) {
+          const Shard& shard = each.second.shard;
+          return !shard.state.done() && shard.parents_left == 0 && !IsLive(data, shard.owner, now);
+        });
+    if (unowned > 0) all.push_back({name, unowned});
+  }
+  return all;
+}
+
 }  // namespace lowmark

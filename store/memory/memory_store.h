@@ -60,6 +60,7 @@ class MemoryStore : public Store {
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
   absl::StatusOr<Workload> ReadWorkload(const std::string& stream) override;
+  absl::StatusOr<std::vector<UnownedShards>> ListUnowned() override;
   absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
                                                         const std::string& after,

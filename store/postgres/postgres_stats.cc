@@ -115,4 +115,18 @@ absl::StatusOr<Workload> PostgresStore::ReadWorkload(const std::string& stream) 
   return load;
 }
 
+absl::StatusOr<std::vector<UnownedShards>> PostgresStore::ListUnowned() {
+  std::vector<UnownedShards> all;
+  const absl::Status status =
+      pool_->Run(Mode::kStatement, [&](pqxx::transaction_base& transaction) {
+        all.clear();
+        for (const pqxx::row& row : transaction.exec(sql::kSelectUnowned)) {
+          all.push_back({row[0].as<std::string>(), ToInt(row[1])});
+        }
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return all;
+}
+
 }  // namespace lowmark

@@ -51,7 +51,8 @@ absl::Status PostgresStore::Check() {
     const pqxx::row row = transaction.exec1(sql::kCheckWritable);
     if (*row[0].c_str() != 't') return Unavailable("PostgreSQL is read-only");
     const int64_t wanted = Migrations().back().version;
-    if (ToInt(row[1]) == wanted) return absl::OkStatus();
+    // A newer one is that of a coordinator that takes over: this one serves until it does.
+    if (ToInt(row[1]) >= wanted) return absl::OkStatus();
     return Unavailable(absl::StrCat("the database has schema version ", ToInt(row[1]),
                                     ", this program needs ", wanted));
   });

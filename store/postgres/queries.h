@@ -65,10 +65,11 @@ extern const char kSelectWorkers[];  // no lock; walks the primary key
 extern const char kChangeWorker[];   // locks the worker's row; primary key
 
 // --- What workers tell of their shards -------------------------------------------
-extern const char kMarkStats[];     // locks the stream's row of shard_stats, where it is new
-extern const char kTellStats[];     // locks rows of shard_stats by id; primary keys
-extern const char kTellListing[];   // locks the stream's row of shard_stats; primary key
-extern const char kReadWorkload[];  // no lock; reads all of the stream's shards and workers
+extern const char kMarkStats[];      // locks the stream's row of shard_stats, where it is new
+extern const char kTellStats[];      // locks rows of shard_stats by id; primary keys
+extern const char kTellListing[];    // locks the stream's row of shard_stats; primary key
+extern const char kReadWorkload[];   // no lock; reads all of the stream's shards and workers
+extern const char kSelectUnowned[];  // no lock; shards_free, workers_here
 
 // --- Dead letters and audit ------------------------------------------------------
 extern const char kTakeDeadLetterIds[];    // no lock

@@ -24,8 +24,14 @@ const char kCommitAlone[] = "SET LOCAL synchronous_commit = local";
 // The number is "lowmark" read as base 36; it is this program's alone.
 const char kLockMigrations[] = "SELECT pg_advisory_xact_lock(47218405376)";
 
+// PostgreSQL asks for the right to make schemas also where one is there already, which
+// members of lowmark_migrate do not have.
 const char kCreateMigrations[] = R"sql(
-CREATE SCHEMA IF NOT EXISTS lowmark;
+DO $$
+BEGIN
+  IF to_regnamespace('lowmark') IS NULL THEN CREATE SCHEMA lowmark; END IF;
+END
+$$;
 CREATE TABLE IF NOT EXISTS lowmark.schema_migrations (
   version integer PRIMARY KEY,
   name text NOT NULL,

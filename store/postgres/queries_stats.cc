@@ -84,4 +84,18 @@ SELECT coalesce(sum(shards), 0), coalesce(sum(shards) FILTER (WHERE work), 0),
   (SELECT extract(epoch FROM clock_timestamp() - max(opened_at)) FROM fleet WHERE live)
 FROM judged)sql";
 
+// Those of workers that are gone are theirs until another one asks.
+const char kSelectUnowned[] = R"sql(
+SELECT s.name, sum(u.shards)
+FROM (
+  SELECT f.stream_id, count(*) AS shards FROM lowmark.shards f
+  WHERE f.owner = '' AND f.parents_left = 0 AND NOT f.done GROUP BY f.stream_id
+  UNION ALL
+  SELECT w.stream_id, w.held FROM lowmark.workers w
+  WHERE NOT w.gone AND w.held > 0
+    AND (w.ended_at IS NOT NULL OR w.expires_at <= clock_timestamp())
+) u JOIN lowmark.streams s USING (stream_id)
+WHERE NOT coalesce((s.policy ->> 'paused')::boolean, false)
+GROUP BY s.name)sql";
+
 }  // namespace lowmark::sql

@@ -71,9 +71,10 @@ class Servers:
 
     def environment(self):
         """What a reader has who followed what `lowmark dev` printed."""
-        postgres = re.search(r'psql "(.*)"', self._said()).group(1)
+        exports = re.search(r'^  export LOWMARK_COORDINATOR=(\S+) POSTGRES="(.*)"$', self._said(),
+                            re.MULTILINE)
         source = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
-        return {**os.environ, "LOWMARK_COORDINATOR": self.address, "POSTGRES": postgres,
+        return {**os.environ, "LOWMARK_COORDINATOR": exports.group(1), "POSTGRES": exports.group(2),
                 "CHECKOUT": source, "KAFKA": self.kafka, "COORDINATOR_HTTP": self.http}
 
     def metrics(self):

@@ -123,9 +123,17 @@ class OverridesTest(WithValues):
         self.assertIn('{kind="forced"}[10m]', rules["LowmarkHandoffsForced"])
         alone = "coordinator: {enabled: false, address: 'a:1'}\n"
         self.assertNotIn("LowmarkNoCoordinator", self.rules(("", alone + group("replicas: 1"))))
-        self.assertIn("LowmarkNoWorkers", rules)
-        to_nothing = group("autoscaling: {enabled: true, type: keda, minReplicas: 0}")
-        self.assertNotIn("LowmarkNoWorkers", self.rules(("", DATABASE + to_nothing)))
+
+    def test_streams_whose_workers_are_scaled_to_nothing_may_be_held_by_nobody(self):
+        unowned = 'lowmark_shards_unowned{namespace="streams", stream!~"%s"}'
+        self.assertIn(unowned % "", self.rules(("", DATABASE))["LowmarkShardsUnowned"])
+        keda = "autoscaling: {enabled: true, type: keda, minReplicas: %d}"
+        groups = "workers: {%s}" % ", ".join(
+            f"{name}: {{stream: {stream}, source: {{type: file, path: /data}},"
+            f" handler: {{type: exec, command: cat}}, {keda % least}}}"
+            for name, stream, least in (("one", "a.b", 0), ("two", "c", 0), ("three", "d", 1)))
+        self.assertIn(unowned % "a[.]b|c",
+                      self.rules(("", DATABASE + groups))["LowmarkShardsUnowned"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 // What KEDA asks, over the wire, on every store.
 #include "keda/external_scaler.grpc.pb.h"
 #include "service/core/error.h"
+#include "service/rpc/scaler_service.h"
 #include "tests/integration/wire_fixture.h"
+#include "tests/support/fault_store.h"
 
 namespace lowmark {
 namespace {
@@ -173,6 +175,49 @@ TEST_P(ScalerCalls, TheStreamsDeletionEndsItsStreams) {
   ASSERT_EQ(Call(&Admin::DeleteStream, server_.admin(), request, &deleted), absl::OkStatus());
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+// Reading a stream's workload reads all of its shards: those who ask for the same stream
+// share what was read, however many they are.
+TEST(ScalerLoop, ReadsAStreamOnceForAllThatWatchIt) {
+  const auto open = MemoryKind().open();
+  FaultStore store(open->store());
+  RunningServer coordinator(store);
+  ScalerServiceImpl service(coordinator.coordinator(), /*look_interval=*/absl::Hours(1));
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const auto server = builder.BuildAndStart();
+  const auto stub = ExternalScaler::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()));
+  ASSERT_TRUE(store.CreateStream("s", Policy()).ok());
+  ASSERT_TRUE(store.AddShards("s", {{"1"}}).ok());
+
+  constexpr int kWatchers = 5;
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<externalscaler::IsActiveResponse>>> watchers;
+  const auto watch = [&] {
+    externalscaler::ScaledObjectRef ref;
+    (*ref.mutable_scalermetadata())["stream"] = "s";
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    watchers.push_back(stub->StreamIsActive(contexts.back().get(), ref));
+  };
+  // The first look is of the first alone; each look that follows brings in another at least.
+  store.Hold(StoreCall::kReadWorkload);
+  watch();
+  ASSERT_TRUE(store.AwaitHeld(StoreCall::kReadWorkload, 1, absl::Seconds(30)));
+  while (watchers.size() < kWatchers) watch();
+  store.Release(StoreCall::kReadWorkload);
+  for (const auto& watcher : watchers) {
+    externalscaler::IsActiveResponse response;
+    EXPECT_TRUE(watcher->Read(&response));
+    EXPECT_TRUE(response.result());
+  }
+  EXPECT_LE(store.Calls(StoreCall::kReadWorkload), kWatchers);
+  for (const auto& context : contexts) context->TryCancel();
+  for (const auto& watcher : watchers) watcher->Finish();
+  server->Shutdown();
 }
 
 }  // namespace

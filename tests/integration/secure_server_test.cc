@@ -150,6 +150,25 @@ TEST_F(SecureServerTest, EveryMethodAsksForAToken) {
   EXPECT_GT(Metric("lowmark_calls_refused_total", kPermissionDenied), 0);
 }
 
+// Every method of a worker's asks what stream its token is for.
+TEST_F(SecureServerTest, AWorkersTokenMayBeForSomeStreamsAlone) {
+  files_.Write("workers", "worker-0123456789 orders-*\n");
+  Start(Tokens());
+  const auto channel = Channel();
+  for (const auto* method : AllMethods()) {
+    if (method->service()->name() != "CoordinatorService") continue;
+    const std::string path = absl::StrCat("/", method->service()->full_name(), "/", method->name());
+    const auto call = [&](const std::string& stream) {
+      const std::string request =
+          absl::StrCat("\x0a", std::string(1, static_cast<char>(stream.size())), stream);
+      return RawCall(channel, path, request, kPatience, nullptr, kWorker);
+    };
+    EXPECT_EQ(call("orders-eu").code(), absl::StatusCode::kInvalidArgument) << path;
+    EXPECT_EQ(Reason(call("orders")), kPermissionDenied) << path << call("orders");
+    EXPECT_THAT(std::string(call("orders").message()), HasSubstr("than \"orders\""));
+  }
+}
+
 TEST_F(SecureServerTest, HealthAndReflectionAreOpen) {
   Start(Tokens());
   server_->SetServing(true);

@@ -182,6 +182,21 @@ TEST_F(MetricsTest, ShowsTheOutboxes) {
             Metrics::kMaxStreams + 1);
 }
 
+TEST_F(MetricsTest, ShowsShardsThatNobodyHolds) {
+  metrics_.SetUnowned({{"s", 3}, {"t", 1}});
+  EXPECT_EQ(Value("lowmark_shards_unowned"), 3);
+  EXPECT_EQ(Value("lowmark_shards_unowned", {{"stream", "t"}}), 1);
+  metrics_.SetUnowned({{"t", 2}});
+  EXPECT_EQ(Value("lowmark_shards_unowned"), 0);
+  EXPECT_EQ(Value("lowmark_shards_unowned", {{"stream", "t"}}), 2);
+  std::vector<UnownedShards> many;
+  for (size_t i = 0; i < Metrics::kMaxStreams + 2; ++i) {
+    many.push_back({absl::StrCat("stream-", i), 2});
+  }
+  metrics_.SetUnowned(many);
+  EXPECT_EQ(Value("lowmark_shards_unowned", {{"stream", "_other"}}), 8);
+}
+
 TEST_F(MetricsTest, CountsOnlyTheStoresOwnErrors) {
   const auto value = [&](const std::string& reason) {
     return Value("lowmark_store_errors_total", {{"operation", "report"}, {"reason", reason}});

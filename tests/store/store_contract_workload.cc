@@ -138,5 +138,43 @@ TEST_P(StoreContract, SaysWhetherTheStreamIsPaused) {
   EXPECT_EQ(Reason(store().ReadWorkload("x").status()), kStreamNotFound);
 }
 
+// For operators: what stands still because nobody is there for it.
+TEST_P(StoreContract, SaysWhichShardsNobodyHolds) {
+  const auto unowned = [&] {
+    std::map<std::string, int64_t> shards;
+    const auto all = store().ListUnowned();
+    EXPECT_TRUE(all.ok()) << all.status();
+    for (const UnownedShards& each : *all) shards[each.stream] = each.shards;
+    return shards;
+  };
+  const auto pause = [&](bool paused) {
+    ASSERT_TRUE(store()
+                    .UpdateStream("s", "",
+                                  [paused](Policy policy) {
+                                    policy.paused = paused;
+                                    return absl::StatusOr<Policy>(policy);
+                                  })
+                    .ok());
+  };
+  using Unowned = std::map<std::string, int64_t>;
+  EXPECT_EQ(unowned(), Unowned());
+  AddShards({"a", "b", "c"});
+  ASSERT_TRUE(store().AddShards("s", {{"child", {"a"}}}).ok());
+  ASSERT_TRUE(store().CreateStream("other", TestPolicy()).ok());
+  AddShards({"a"}, "other");
+  EXPECT_EQ(unowned(), (Unowned{{"s", 3}, {"other", 1}})) << "nobody can read the child yet";
+  const LeaseGrant grant = MustLease("w", 2);
+  EXPECT_EQ(unowned(), (Unowned{{"s", 1}, {"other", 1}}));
+  ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
+  EXPECT_EQ(unowned(), (Unowned{{"s", 2}, {"other", 1}})) << "a is done, its child may be read";
+  pause(true);
+  EXPECT_EQ(unowned(), (Unowned{{"other", 1}}));
+  pause(false);
+  Advance(kTtl + absl::Minutes(1));
+  EXPECT_EQ(unowned(), (Unowned{{"s", 3}, {"other", 1}})) << "and nobody has ended its session";
+  MustLease("v", 3);
+  EXPECT_EQ(unowned(), (Unowned{{"other", 1}}));
+}
+
 }  // namespace
 }  // namespace lowmark

@@ -153,6 +153,11 @@ absl::StatusOr<Workload> FaultStore::ReadWorkload(const std::string& stream) {
                                        [&] { return inner_.ReadWorkload(stream); });
 }
 
+absl::StatusOr<std::vector<UnownedShards>> FaultStore::ListUnowned() {
+  return Run<absl::StatusOr<std::vector<UnownedShards>>>(StoreCall::kListUnowned,
+                                                         [&] { return inner_.ListUnowned(); });
+}
+
 absl::StatusOr<Holdings> FaultStore::ListHeld(const std::string& stream,
                                               const std::string& worker) {
   return Run<absl::StatusOr<Holdings>>(StoreCall::kListHeld,

@@ -39,6 +39,7 @@ enum class StoreCall {
   kCheckSession,
   kReadCensus,
   kReadWorkload,
+  kListUnowned,
   kListHeld,
   kListWorkers,
   kChangeWorker,
@@ -102,6 +103,7 @@ class FaultStore : public Store {
   absl::Status CheckSession(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<Census> ReadCensus(const std::string& stream) override;
   absl::StatusOr<Workload> ReadWorkload(const std::string& stream) override;
+  absl::StatusOr<std::vector<UnownedShards>> ListUnowned() override;
   absl::StatusOr<Holdings> ListHeld(const std::string& stream, const std::string& worker) override;
   absl::StatusOr<std::vector<WorkerRecord>> ListWorkers(const std::string& stream,
                                                         const std::string& after,

@@ -13,6 +13,7 @@ using Kind = Assembly::Kind;
 using State = ReadResult::State;
 
 const absl::Time kNow = absl::FromUnixSeconds(1000000);
+const SteadyTime kSteady{std::chrono::seconds(1000)};
 
 SourceRecord MakeRecord(int sequence, size_t bytes = 1, absl::Duration age = absl::ZeroDuration()) {
   SourceRecord record;
@@ -34,14 +35,14 @@ class Assembling : public testing::Test {
     policy_.maximum_record_age = absl::Hours(1);
     delivery_.max_records = 4;
     read_.state = State::kUpToDate;
-    read_.first_read = kNow;
+    read_.first_read = kSteady;
   }
 
   void Add(SourceRecord record) { read_.records.push_back(std::move(record)); }
   void AddFresh(int first, int last) {
     for (int i = first; i <= last; ++i) Add(MakeRecord(i));
   }
-  Assembly Decide() const { return Assemble(read_, delivery_, policy_, kNow); }
+  Assembly Decide() const { return Assemble(read_, delivery_, policy_, kNow, kSteady); }
   void ExpectBatch(int count) const {
     EXPECT_EQ(Decide().kind, Kind::kDeliver);
     EXPECT_EQ(Decide().count, count);
@@ -97,12 +98,12 @@ TEST_F(Assembling, WaitsForTheWindow) {
   policy_.maximum_batching_window = absl::Seconds(10);
   AddFresh(1, 3);
   EXPECT_EQ(Decide().kind, Kind::kWait);
-  EXPECT_EQ(Decide().wake, kNow + absl::Seconds(10));
+  EXPECT_EQ(Decide().wake, kSteady + std::chrono::seconds(10));
   read_.state = State::kMore;
-  EXPECT_EQ(Decide().wake, kNow + absl::Seconds(10));
-  read_.first_read = kNow - absl::Seconds(10);
+  EXPECT_EQ(Decide().wake, kSteady + std::chrono::seconds(10));
+  read_.first_read = kSteady - std::chrono::seconds(10);
   ExpectBatch(3);
-  EXPECT_EQ(Decide().wake, absl::InfiniteFuture());
+  EXPECT_EQ(Decide().wake, SteadyTime::max());
 }
 
 TEST_F(Assembling, FullBatchOrShardEndCutsTheWindowShort) {

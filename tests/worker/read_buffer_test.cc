@@ -5,7 +5,7 @@
 namespace lowmark {
 namespace {
 
-const absl::Time kNow = absl::FromUnixSeconds(1000);
+const SteadyTime kNow{std::chrono::seconds(1000)};
 
 ReadResult Read(const std::vector<std::string>& sequences,
                 ReadResult::State state = ReadResult::State::kUpToDate) {
@@ -84,12 +84,13 @@ TEST(ReadBuffer, TakesOpaqueTokensInAnyOrder) {
 
 TEST(ReadBuffer, RemembersWhenItsFirstRecordWasRead) {
   ReadBuffer buffer(Position::TrimHorizon());
-  EXPECT_EQ(buffer.read().first_read, absl::InfiniteFuture());
+  EXPECT_EQ(buffer.read().first_read, SteadyTime::max());
   ASSERT_TRUE(Append(buffer, Read({"1"})).ok());
-  ASSERT_TRUE(buffer.Append(Read({"2"}), "", SequenceOrder::kNumeric, kNow + absl::Hours(1)).ok());
+  ASSERT_TRUE(
+      buffer.Append(Read({"2"}), "", SequenceOrder::kNumeric, kNow + std::chrono::hours(1)).ok());
   EXPECT_EQ(buffer.read().first_read, kNow);
   ASSERT_TRUE(buffer.Align(Position::After("2")));
-  EXPECT_EQ(buffer.read().first_read, absl::InfiniteFuture());
+  EXPECT_EQ(buffer.read().first_read, SteadyTime::max());
 }
 
 TEST(ReadBuffer, FailingReadLetsABatchGo) {

@@ -69,6 +69,23 @@ TEST_F(RunnerStatsTest, RecordsThatWaitAreLag) {
   EXPECT_TRUE(StopWorker().ok());
 }
 
+// As an outbox does while an older transaction runs.
+TEST_F(RunnerStatsTest, RecordsThatTheSourceHoldsBackAreLag) {
+  SourceRecord old;
+  old.record.arrival_time = absl::Now() - absl::Hours(1);
+  source_->AppendRecord("0", old);
+  source_->Withhold("0", true);
+  Start();
+  EXPECT_TRUE(AwaitStat([](const v1::ShardStat& stat) {
+    return !stat.idle() && stat.lag_age().seconds() >= 3600 && stat.backlog() == 1;
+  }));
+  source_->Withhold("0", false);
+  EXPECT_TRUE(AwaitStat([](const v1::ShardStat& stat) {
+    return stat.idle() && stat.lag_age().seconds() == 0 && stat.backlog() == 0;
+  }));
+  EXPECT_TRUE(StopWorker().ok());
+}
+
 TEST_F(RunnerStatsTest, AShardThatCannotBeReadIsTroubleUntilItCan) {
   source_->Append("0", 1);
   source_->SetError("0", absl::PermissionDeniedError("access\ndenied"));

@@ -75,6 +75,15 @@ class ScriptedSource : public Source {
     MutexLock lock(mutex_);
     shards_[shard].lost = records;
   }
+  int lists() {
+    MutexLock lock(mutex_);
+    return lists_;
+  }
+  // The shard's records are there, and it does not give them from now on, or no more.
+  void Withhold(const std::string& shard, bool withhold) {
+    MutexLock lock(mutex_);
+    shards_[shard].withheld = withhold;
+  }
   int opens(const std::string& shard) {
     MutexLock lock(mutex_);
     return shards_[shard].opens;
@@ -86,6 +95,7 @@ class ScriptedSource : public Source {
 
   absl::StatusOr<std::vector<ListedShard>> ListShards() override {
     MutexLock lock(mutex_);
+    ++lists_;
     if (!list_error_.ok()) return list_error_;
     std::vector<ListedShard> listed;
     for (const auto& [id, shard] : shards_) listed.push_back({id, shard.parents});
@@ -122,6 +132,7 @@ class ScriptedSource : public Source {
     absl::Status error;
     std::string vanished;
     int64_t lost = 0;
+    bool withheld = false;
     int opens = 0;
     int reads = 0;
   };
@@ -137,6 +148,11 @@ class ScriptedSource : public Source {
       ++shard.reads;
       if (!shard.error.ok()) return shard.error;
       ReadResult result;
+      if (shard.withheld && next_ < shard.records.size()) {
+        result.records_behind = static_cast<int64_t>(shard.records.size() - next_);
+        result.behind_since = shard.records[next_].record.arrival_time;
+        return result;
+      }
       result.state = ReadResult::State::kMore;
       size_t end = shard.records.size();
       int last = 0;
@@ -165,6 +181,7 @@ class ScriptedSource : public Source {
 
   Mutex mutex_;
   absl::Status list_error_ LOWMARK_GUARDED_BY(mutex_);
+  int lists_ LOWMARK_GUARDED_BY(mutex_) = 0;
   bool pins_ LOWMARK_GUARDED_BY(mutex_) = false;
   absl::Duration pause_ LOWMARK_GUARDED_BY(mutex_);
   std::map<std::string, Shard> shards_ LOWMARK_GUARDED_BY(mutex_);

@@ -79,7 +79,7 @@ size_t DefectRun(const ReadAhead& read, size_t available, const Policy& policy) 
 }
 
 // When a batch that is not full goes nevertheless.
-absl::Time GoesAt(const ReadAhead& read, const Policy& policy, absl::Time now) {
+SteadyTime GoesAt(const ReadAhead& read, const Policy& policy, SteadyTime now) {
   switch (read.state) {
     case ReadResult::State::kShardEnd:
       return now;
@@ -87,18 +87,18 @@ absl::Time GoesAt(const ReadAhead& read, const Policy& policy, absl::Time now) {
     case ReadResult::State::kEndReached:
       // More is there already: a batch of what one read happened to bring would
       // be smaller than it need be.
-      if (policy.maximum_batching_window <= absl::ZeroDuration()) return absl::InfiniteFuture();
+      if (policy.maximum_batching_window <= absl::ZeroDuration()) return SteadyTime::max();
       break;
     case ReadResult::State::kUpToDate:
       break;
   }
-  return read.first_read + policy.maximum_batching_window;
+  return read.first_read + absl::ToChronoNanoseconds(policy.maximum_batching_window);
 }
 
 }  // namespace
 
 Assembly Assemble(const ReadAhead& read, const Delivery& delivery, const Policy& policy,
-                  absl::Time now) {
+                  absl::Time now, SteadyTime steady) {
   Assembly result;
   const bool bounded = !delivery.end_sequence.empty();
   const bool at_shard_end = read.state == ReadResult::State::kShardEnd;
@@ -123,9 +123,9 @@ Assembly Assemble(const ReadAhead& read, const Delivery& delivery, const Policy&
   const Cut cut = CutBatch(read, available.count, bounded, delivery, policy);
   if (!cut.full && !(bounded && available.complete)) {
     if (bounded) return result;
-    result.wake = GoesAt(read, policy, now);
-    if (now < result.wake) return result;
-    result.wake = absl::InfiniteFuture();
+    result.wake = GoesAt(read, policy, steady);
+    if (steady < result.wake) return result;
+    result.wake = SteadyTime::max();
   }
   result.kind = Assembly::Kind::kDeliver;
   result.count = static_cast<int32_t>(cut.count);

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "service/core/policy.h"
 #include "service/core/step.h"
+#include "service/process/mutex.h"
 #include "worker/source.h"
 
 namespace lowmark {
@@ -21,8 +22,8 @@ struct ReadAhead {
   ReadResult::State state = ReadResult::State::kMore;
   // With kEndReached: up to which sequence number nothing follows.
   std::string end_sequence;
-  // When the first of them was read.
-  absl::Time first_read = absl::InfiniteFuture();
+  // When the first of them was read, where there are any.
+  SteadyTime first_read = SteadyTime::max();
 };
 
 struct Assembly {
@@ -39,7 +40,7 @@ struct Assembly {
   Condition condition = Condition::kRecordAgeExceeded;
   // Whether nothing will ever follow these records in the shard.
   bool shard_end = false;
-  absl::Time wake = absl::InfiniteFuture();
+  SteadyTime wake = SteadyTime::max();
 
   bool operator==(const Assembly&) const = default;
 };
@@ -53,9 +54,11 @@ struct Assembly {
 // - A record that is unreadable or too large makes, with those like it that
 //   follow, a batch that is set aside; the records before it are a batch of
 //   their own.
-// - Records older than maximum_record_age at the front of a batch are set aside.
+// - Records older than maximum_record_age at the front of a batch are set aside:
+//   by `now`, since the source dates them. The window is of `steady`, which
+//   nobody sets.
 Assembly Assemble(const ReadAhead& read, const Delivery& delivery, const Policy& policy,
-                  absl::Time now);
+                  absl::Time now, SteadyTime steady);
 
 }  // namespace lowmark
 

@@ -58,7 +58,7 @@ WorkerMetrics::WorkerMetrics(const std::string& stream)
                     .Add({{"stream", stream_}}, kSeconds)),
       leases_(Gauge("lowmark_worker_leases", "Leases held.")),
       lag_age_(Gauge("lowmark_worker_lag_age_seconds",
-                     "Age of the oldest record read and not yet processed, the highest of the "
+                     "Age of the oldest record known and not yet processed, the highest of the "
                      "shards held.")),
       lag_records_(Gauge("lowmark_worker_lag_records",
                          "Records not yet processed in the shards held, as far as the source can "

@@ -8,6 +8,10 @@
 
 namespace lowmark {
 
+std::optional<absl::Time> ReadBuffer::oldest() const {
+  return read_.records.empty() ? behind_since_ : read_.records.front().record.arrival_time;
+}
+
 bool ReadBuffer::Align(const Position& start) {
   if (start == start_) return true;
   const bool at = start.kind == Position::Kind::kAt;
@@ -29,10 +33,11 @@ void ReadBuffer::Clear() {
   last_.clear();
   bytes_ = 0;
   records_behind_ = -1;
+  behind_since_.reset();
 }
 
 absl::Status ReadBuffer::Append(ReadResult result, const std::string& end_sequence,
-                                SequenceOrder order, absl::Time now) {
+                                SequenceOrder order, SteadyTime now) {
   if (auto s = CheckOrder(result, order); !s.ok()) return s;
   if (read_.records.empty() && !result.records.empty()) read_.first_read = now;
   if (!result.records.empty()) last_ = result.records.back().record.sequence;
@@ -43,6 +48,7 @@ absl::Status ReadBuffer::Append(ReadResult result, const std::string& end_sequen
   read_.state = result.state;
   read_.end_sequence = end_sequence;
   records_behind_ = result.records_behind;
+  behind_since_ = result.behind_since;
   return absl::OkStatus();
 }
 
@@ -76,7 +82,7 @@ void ReadBuffer::DropFirst() {
   bytes_ -= static_cast<int64_t>(read_.records.front().record.data.size());
   read_.records.pop_front();
   // What is left was read with or after it; a window counts from its own start.
-  if (read_.records.empty()) read_.first_read = absl::InfiniteFuture();
+  if (read_.records.empty()) read_.first_read = SteadyTime::max();
 }
 
 }  // namespace lowmark

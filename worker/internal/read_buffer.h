@@ -4,6 +4,7 @@
 #define LOWMARK_WORKER_INTERNAL_READ_BUFFER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -24,6 +25,8 @@ class ReadBuffer {
   Position next() const { return last_.empty() ? start_ : Position::After(last_); }
   // What the source said last of records that it has beyond these; -1: nothing.
   int64_t records_behind() const { return records_behind_; }
+  // The arrival time of the first record that waits, here or in the source, as far as is known.
+  std::optional<absl::Time> oldest() const;
 
   // Makes `start` the buffer's front, dropping what lies before. False where it
   // does not lie in the buffer: that is empty then, and the source has to be read
@@ -33,7 +36,7 @@ class ReadBuffer {
   // nothing is taken, where a sequence number has the wrong form or does not come
   // after the one before.
   absl::Status Append(ReadResult result, const std::string& end_sequence, SequenceOrder order,
-                      absl::Time now);
+                      SteadyTime now);
   // Reading fails for now: a batch need not wait for what follows.
   void StopWaiting();
 
@@ -48,6 +51,7 @@ class ReadBuffer {
   std::string last_;
   int64_t bytes_ = 0;
   int64_t records_behind_ = -1;
+  std::optional<absl::Time> behind_since_;
 };
 
 }  // namespace lowmark

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/clock.h"
-
 namespace lowmark {
 namespace {
 
@@ -34,16 +32,13 @@ ShardReading::ShardReading(WorkerContext& context, std::string shard, Position s
 
 ShardReading::~ShardReading() { Stop(); }
 
-const SourceRecord* ShardReading::oldest() const {
-  return buffer_.read().records.empty() ? nullptr : &buffer_.read().records.front();
-}
-
 int64_t ShardReading::waiting() const {
   return buffer_.records() + std::max<int64_t>(0, buffer_.records_behind());
 }
 
 bool ShardReading::idle(SteadyTime now) const {
   const bool nothing = known_ && !resolved_ && buffer_.read().records.empty() &&
+                       buffer_.records_behind() <= 0 &&
                        buffer_.read().state == ReadResult::State::kUpToDate;
   return nothing &&
          (!last_record_ || absl::FromChrono(now - *last_record_) >= context_.options.idle_after);
@@ -143,7 +138,7 @@ void ShardReading::OnRead(Outcome outcome) {
     resolved_ = std::move(outcome.resolved);
     if (outcome.result->lost > 0) NoteLost(*outcome.result);
     status = buffer_.Append(*std::move(outcome.result), outcome.end_sequence, demand_.order,
-                            absl::Now());
+                            std::chrono::steady_clock::now());
     // The reader is past what was refused.
     if (!status.ok()) reader_.reset();
   }

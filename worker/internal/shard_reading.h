@@ -36,8 +36,8 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   ~ShardReading();
 
   const ReadAhead& read() const { return buffer_.read(); }
-  // The oldest record that is not reported; none where nothing is known.
-  const SourceRecord* oldest() const;
+  // When the oldest record that is not reported arrived; none where nothing is known.
+  std::optional<absl::Time> oldest() const { return buffer_.oldest(); }
   // Records from there on, as far as is known.
   int64_t waiting() const;
   // What LATEST, where the buffer starts there, is: to be reported. Nothing is read
@@ -51,8 +51,8 @@ class ShardReading : public std::enable_shared_from_this<ShardReading> {
   std::optional<Trouble> trouble(SteadyTime now) const { return watch_.Get(now); }
   // Whether a read has said anything yet.
   bool known() const { return known_; }
-  // Whether nothing waits, here or in the source, and nothing has come for as long as the
-  // options say.
+  // Whether nothing waits, here or in the source (which may hold it back), and nothing has come for
+  // as long as the options say.
   bool idle(SteadyTime now) const;
   // Records that are not processed, where the source can tell.
   std::optional<int64_t> backlog() const;

@@ -94,7 +94,8 @@ void ShardRun::Assemble() {
     return SendReport(std::move(report));
   }
   const ReadAhead& read = reading_->read();
-  const Assembly assembly = lowmark::Assemble(read, current_.delivery, policy_, absl::Now());
+  const Assembly assembly = lowmark::Assemble(read, current_.delivery, policy_, absl::Now(),
+                                              std::chrono::steady_clock::now());
   batch_.clear();
   for (int32_t i = 0; i < assembly.count; ++i) batch_.push_back(&read.records[i]);
   shard_end_ = assembly.shard_end;
@@ -102,9 +103,7 @@ void ShardRun::Assemble() {
     case Assembly::Kind::kWait:
       batch_.clear();
       DemandRecords(/*needed=*/true);
-      if (assembly.wake != absl::InfiniteFuture()) {
-        After(assembly.wake - absl::Now(), &ShardRun::Assemble);
-      }
+      if (assembly.wake != SteadyTime::max()) At(assembly.wake, &ShardRun::Assemble);
       return;
     case Assembly::Kind::kNothingLeft: {
       auto report = NewReport();
@@ -139,9 +138,8 @@ void ShardRun::DemandRecords(bool needed) {
 
 void ShardRun::Delay() {
   phase_ = Phase::kDelaying;
-  const absl::Duration left = absl::FromChrono(not_before_ - std::chrono::steady_clock::now());
-  if (left > absl::ZeroDuration()) {
-    After(left, &ShardRun::Delay);
+  if (std::chrono::steady_clock::now() < not_before_) {
+    At(not_before_, &ShardRun::Delay);
   } else {
     Declare();
   }
@@ -254,7 +252,7 @@ void ShardRun::OnReportError(const absl::Status& error) {
     Say(LogLevel::kWarning, "report not answered, sending it again", error.ToString());
   }
   context_.metrics.CountReportRetry();
-  After(pause, &ShardRun::TryReport);
+  At(SteadyDeadline(pause), &ShardRun::TryReport);
 }
 
 bool ShardRun::EndsLease(const absl::Status& error) {
@@ -356,7 +354,8 @@ void ShardRun::TryRelease() {
         }
         self->context_.metrics.CountCallError("ReleaseShard", Reason(error));
         if (self->EndsLease(error)) return;
-        self->After(self->call_pause_.Next(self->context_.random), &ShardRun::TryRelease);
+        self->At(SteadyDeadline(self->call_pause_.Next(self->context_.random)),
+                 &ShardRun::TryRelease);
       });
 }
 
@@ -377,9 +376,9 @@ void ShardRun::Say(LogLevel level, const char* message, const std::string& detai
                     {"detail", detail}});
 }
 
-void ShardRun::After(absl::Duration delay, void (ShardRun::*function)()) {
+void ShardRun::At(SteadyTime time, void (ShardRun::*function)()) {
   context_.loop->Cancel(timer_);
-  timer_ = context_.loop->After(delay, [self = weak_from_this(), function] {
+  timer_ = context_.loop->At(time, [self = weak_from_this(), function] {
     auto run = self.lock();
     if (!run) return;
     run->timer_ = 0;

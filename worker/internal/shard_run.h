@@ -102,7 +102,7 @@ class ShardRun : public std::enable_shared_from_this<ShardRun> {
   // Logs what happened to this delivery.
   void Say(LogLevel level, const char* message, const std::string& detail);
   // Sets the one timer of the shard; what it was set for before is forgotten.
-  void After(absl::Duration delay, void (ShardRun::*function)());
+  void At(SteadyTime time, void (ShardRun::*function)());
 
   WorkerContext& context_;
   const std::string worker_;

@@ -7,9 +7,7 @@
 namespace lowmark {
 
 absl::Duration ShardRun::lag_age(absl::Time now) const {
-  const SourceRecord* oldest = reading_->oldest();
-  if (oldest == nullptr) return absl::ZeroDuration();
-  return std::max(absl::ZeroDuration(), now - oldest->record.arrival_time);
+  return std::max(absl::ZeroDuration(), now - reading_->oldest().value_or(now));
 }
 
 std::optional<ShardStat> ShardRun::stat(absl::Time now, SteadyTime steady) const {

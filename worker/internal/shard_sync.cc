@@ -115,6 +115,7 @@ void ShardSync::Stop() {
   calls_.clear();
   pause_.Reset();
   watch_.End();
+  calls_watch_.End();
   done_ = false;
 }
 
@@ -199,12 +200,15 @@ void ShardSync::OnSent(const absl::Status& error, int32_t added) {
       session_expired_();
       return;
     }
-    if (absl::IsInvalidArgument(error)) {
-      watch_.Note(/*passing=*/false,
-                  absl::StrCat("the list of its shards is not taken: ", error.message()),
-                  std::chrono::steady_clock::now());
-    }
-    if (pause_.attempts() == 0) {
+    const auto now = std::chrono::steady_clock::now();
+    // The source's doing, or the coordinator's.
+    const bool news =
+        absl::IsInvalidArgument(error)
+            ? watch_.Note(/*passing=*/false,
+                          absl::StrCat("the list of its shards is not taken: ", error.message()),
+                          now)
+            : calls_watch_.Note(/*passing=*/true, error.ToString(), now);
+    if (news) {
       context_.log.Warning("coordinator does not take the source's shards, tried again",
                            {{"stream", context_.options.stream}, {"error", error}});
     }
@@ -228,6 +232,7 @@ void ShardSync::OnSent(const absl::Status& error, int32_t added) {
 
 void ShardSync::OnDone() {
   pause_.Reset();
+  calls_watch_.End();
   if (watch_.End()) {
     context_.log.Info("source's shards can be listed again", {{"stream", context_.options.stream}});
   }

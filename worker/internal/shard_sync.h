@@ -54,9 +54,10 @@ class ShardSync {
   bool busy_ = false;
   EventLoop::TimerId timer_ = 0;
   RetryPause pause_;
-  TroubleWatch watch_{Trouble::Kind::kSource};
-  bool done_ = false;                // in this session, at least once
-  std::vector<ListedShard> listed_;  // by shard
+  TroubleWatch watch_{Trouble::Kind::kSource};        // told to the coordinator
+  TroubleWatch calls_watch_{Trouble::Kind::kSource};  // of the coordinator itself: for the log
+  bool done_ = false;                                 // in this session, at least once
+  std::vector<ListedShard> listed_;                   // by shard
   std::vector<ListedShard> told_;
   SteadyTime told_at_ = SteadyTime::min();
   std::vector<std::vector<ListedShard>> calls_;  // to be sent, the next one last

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "service/core/error.h"
 #include "tests/support/test_certificates.h"
 
@@ -30,8 +32,9 @@ class AccessTest : public testing::Test {
   }
 
   // The reason, empty where the call is allowed.
-  std::string Reasons(const std::string& authorization, Scope scope) {
-    const absl::Status status = access_->Check(authorization, scope);
+  std::string Reasons(const std::string& authorization, Scope scope,
+                      const std::string& stream = "orders") {
+    const absl::Status status = access_->Check(authorization, scope, stream);
     EXPECT_THAT(std::string(status.message()), Not(HasSubstr("0123456789")));
     return Reason(status);
   }
@@ -48,7 +51,8 @@ TEST_F(AccessTest, WorkersMayDoWhatWorkersDoAndAdminsEverything) {
   EXPECT_EQ(Reasons(admin, Scope::kAdmin), "");
   EXPECT_EQ(Reasons(std::string("bearer ") + kAdmin, Scope::kAdmin), "");
   EXPECT_EQ(Reasons(worker, Scope::kAdmin), kPermissionDenied);
-  EXPECT_EQ(access_->Check(worker, Scope::kAdmin).code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(access_->Check(worker, Scope::kAdmin, "orders").code(),
+            absl::StatusCode::kPermissionDenied);
 }
 
 TEST_F(AccessTest, OthersMayNothing) {
@@ -58,7 +62,8 @@ TEST_F(AccessTest, OthersMayNothing) {
         std::string("Bearer ") + kAdmin + " ", std::string("Bearer ") + kAdmin + "x"}) {
     for (const Scope scope : {Scope::kWorker, Scope::kAdmin}) {
       EXPECT_EQ(Reasons(authorization, scope), kUnauthenticated) << authorization;
-      EXPECT_EQ(access_->Check(authorization, scope).code(), absl::StatusCode::kUnauthenticated);
+      EXPECT_EQ(access_->Check(authorization, scope, "orders").code(),
+                absl::StatusCode::kUnauthenticated);
     }
   }
 }
@@ -67,6 +72,32 @@ TEST_F(AccessTest, WithoutWorkersTokensOnlyAdminsMay) {
   Load("");
   EXPECT_EQ(Reasons(std::string("Bearer ") + kWorker, Scope::kWorker), kUnauthenticated);
   EXPECT_EQ(Reasons(std::string("Bearer ") + kAdmin, Scope::kWorker), "");
+}
+
+TEST_F(AccessTest, AWorkersTokenMayBeForSomeStreamsAlone) {
+  files_.Write("workers", std::string(kWorker) + " orders payments-*\n");
+  Load(files_.Path("workers"));
+  const std::string worker = std::string("Bearer ") + kWorker;
+  EXPECT_EQ(Reasons(worker, Scope::kWorker, "orders"), "");
+  EXPECT_EQ(Reasons(worker, Scope::kWorker, "payments-eu"), "");
+  EXPECT_EQ(Reasons(worker, Scope::kWorker, "returns"), kPermissionDenied);
+  EXPECT_EQ(Reasons(worker, Scope::kWorker, ""), kPermissionDenied);
+  EXPECT_EQ(Reasons(worker, Scope::kAdmin, "orders"), kPermissionDenied);
+  EXPECT_EQ(Reasons(std::string("Bearer ") + kAdmin, Scope::kWorker, "returns"), "");
+  EXPECT_EQ(access_->Check(worker, Scope::kWorker, std::string(100000, '\n')).message(),
+            absl::StrCat("the call's token is for other streams than \"",
+                         absl::StrReplaceAll(std::string(128, 'n'), {{"n", "\\n"}}),
+                         "\": give the worker the file of one for this stream (--token-file), or "
+                         "name the stream after the token in the coordinator's --worker-tokens"));
+}
+
+TEST_F(AccessTest, AnAdminsTokenIsForAllStreams) {
+  files_.Write("admins", std::string(kAdmin) + " orders\n");
+  const auto access = Access::Load({"worker-tokens", ""}, {"admin-tokens", files_.Path("admins")});
+  EXPECT_TRUE(absl::IsInvalidArgument(access.status()));
+  EXPECT_THAT(std::string(access.status().message()),
+              HasSubstr("an admin's token is for all streams: only in --worker-tokens may one "
+                        "name orders"));
 }
 
 TEST_F(AccessTest, TokensAreReplacedWithBothValidMeanwhile) {

@@ -8,6 +8,7 @@
 namespace lowmark {
 namespace {
 
+using Match = TokenSet::Match;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -22,10 +23,28 @@ std::string Wrong(const std::string& text) {
   return std::string(tokens.status().message());
 }
 
+std::vector<Token> Named(const std::vector<std::string>& texts) {
+  std::vector<Token> tokens;
+  for (const std::string& text : texts) tokens.push_back({text, {}});
+  return tokens;
+}
+
 TEST(ParseTokens, ReadsOneALine) {
   const auto tokens = ParseTokens(kFile, "# of March\nfirst-token-0123\r\n\n  second/token+01=\n");
   ASSERT_TRUE(tokens.ok()) << tokens.status();
-  EXPECT_THAT(*tokens, ElementsAre("first-token-0123", "second/token+01="));
+  EXPECT_EQ(*tokens, Named({"first-token-0123", "second/token+01="}));
+}
+
+TEST(ParseTokens, ReadsTheStreamsThatATokenIsFor) {
+  const auto tokens =
+      ParseTokens(kFile, "first-token-0123 orders\t payments-* \r\nsecond-token-012 *\n");
+  ASSERT_TRUE(tokens.ok()) << tokens.status();
+  EXPECT_THAT(*tokens, ElementsAre(Token{"first-token-0123", {"orders", "payments-*"}},
+                                   Token{"second-token-012", {"*"}}));
+  for (const char* bad : {"a/b", "*-orders", "or*ders", "orders,payments", "orders**", "# note"}) {
+    EXPECT_THAT(Wrong(absl::StrCat("0123456789abcdef ", bad)),
+                HasSubstr("line 1 names no stream after its token: it must be"));
+  }
 }
 
 TEST(ParseTokens, NamesTheLineAndNeverTheToken) {
@@ -40,25 +59,39 @@ TEST(ParseTokens, NamesTheLineAndNeverTheToken) {
     EXPECT_THAT(said, Not(HasSubstr(bad)));
   }
   std::string many;
-  for (int i = 0; i < 33; ++i) absl::StrAppend(&many, "0123456789abcdef", i, "\n");
-  EXPECT_THAT(Wrong(many), HasSubstr("at most 32 tokens"));
+  for (int i = 0; i < 257; ++i) absl::StrAppend(&many, "0123456789abcdef", i, "\n");
+  EXPECT_THAT(Wrong(many), HasSubstr("at most 256 tokens"));
 }
 
 TEST(TokenSet, HasItsTokensAndNothingThatIsLikeThem) {
   const std::string longest(kLongestToken, 'y');
-  const TokenSet tokens({"0123456789abcdef", "fedcba9876543210", longest});
+  const TokenSet tokens(Named({"0123456789abcdef", "fedcba9876543210", longest}));
   for (const std::string& good :
        {std::string("0123456789abcdef"), std::string("fedcba9876543210"), longest}) {
-    EXPECT_TRUE(tokens.Has(good)) << good;
+    EXPECT_EQ(tokens.Find(good, "any"), Match::kMatch) << good;
   }
   for (const std::string& bad :
        {std::string(), std::string("0"), std::string("0123456789abcde"),
         std::string("0123456789abcdeF"), std::string("0123456789abcdefg"),
         std::string("0123456789abcdef\0", 17), std::string(16, '\0'), std::string(256, '\0'),
         longest + "y", longest.substr(1), std::string(10000, 'y')}) {
-    EXPECT_FALSE(tokens.Has(bad)) << bad;
+    EXPECT_EQ(tokens.Find(bad, "any"), Match::kNone) << bad;
   }
-  EXPECT_FALSE(TokenSet({}).Has(""));
+  EXPECT_EQ(TokenSet({}).Find("", ""), Match::kNone);
+}
+
+TEST(TokenSet, ATokenIsForTheStreamsOfAllOfItsLines) {
+  const TokenSet tokens({{"0123456789abcdef", {"orders", "payments-*"}},
+                         {"fedcba9876543210", {"other"}},
+                         {"0123456789abcdef", {"returns"}}});
+  for (const char* stream : {"orders", "payments-", "payments-eu", "returns"}) {
+    EXPECT_EQ(tokens.Find("0123456789abcdef", stream), Match::kMatch) << stream;
+  }
+  for (const char* stream : {"", "order", "orders2", "payments", "other", "*"}) {
+    EXPECT_EQ(tokens.Find("0123456789abcdef", stream), Match::kOtherStreams) << stream;
+  }
+  EXPECT_EQ(tokens.Find("fedcba9876543210", "orders"), Match::kOtherStreams);
+  EXPECT_EQ(tokens.Find("fedcba9876543210", "other"), Match::kMatch);
 }
 
 }  // namespace

@@ -55,6 +55,8 @@ TEST(Migrate, RefusesANewerSchemaNamingBothVersions) {
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(status.message(), AllOf(HasSubstr("version 999"), HasSubstr("up to " + known)));
   }
+  EXPECT_EQ(store.Check(), absl::OkStatus()) << "who serves already goes on, during an upgrade";
+  database.Query("DELETE FROM lowmark.schema_migrations WHERE version >= 2");
   EXPECT_EQ(store.Check().code(), absl::StatusCode::kUnavailable);
 }
 
@@ -112,6 +114,24 @@ TEST(Migrate, WorksForAnAdministratorWhoIsNoSuperuser) {
   PostgresStore store(options);
   EXPECT_TRUE(store.CreateStream("s", Policy()).ok());
   EXPECT_TRUE(store.DeleteStream("s", "").ok());
+}
+
+// Whom the first migration lets do all that follow: he owns no database.
+TEST(Migrate, LetsItsRoleDoTheNextOne) {
+  std::unique_ptr<PostgresCluster> cluster = *PostgresCluster::Create({});
+  ASSERT_TRUE(cluster->Start().ok());
+  PostgresOptions options;
+  options.connection = cluster->ConnectionString("postgres");
+  ASSERT_TRUE(Migrate(options).ok());
+  ASSERT_TRUE(cluster
+                  ->Query("postgres",
+                          "CREATE ROLE migrator LOGIN IN ROLE lowmark_migrate; "
+                          "DROP TABLE lowmark.shard_stats; "
+                          "DELETE FROM lowmark.schema_migrations WHERE version >= 2")
+                  .ok());
+  options.connection += " user=migrator";
+  EXPECT_EQ(Migrate(options), absl::OkStatus());
+  EXPECT_EQ(CheckDatabase(options), absl::OkStatus());
 }
 
 TEST(CheckDatabase, RefusesAServerThatMayLoseWhatItAcknowledged) {

@@ -95,11 +95,14 @@ TEST_F(OutboxTest, ALateCommitHoldsBackWhatComesAfterIt) {
   early.Begin();
   early.Insert("k", "1");
   Insert("k", "2");
+  database_.Query("UPDATE outbox SET created_at = now() - interval '1 hour'");
   auto reader = Open();
   const ReadResult held = Read(*reader);
   EXPECT_THAT(Data(held), IsEmpty());
   EXPECT_EQ(held.state, State::kUpToDate);
   EXPECT_EQ(held.records_behind, 1);  // the committed one
+  ASSERT_TRUE(held.behind_since);
+  EXPECT_GE(absl::Now() - *held.behind_since, absl::Hours(1));
   early.Commit();
   EXPECT_THAT(Data(Read(*reader)), ElementsAre("1", "2"));
 }

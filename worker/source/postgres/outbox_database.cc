@@ -26,6 +26,12 @@ constexpr char kLimit[] = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 // "(mark, id)"
 std::string Place(const OutboxSql& sql) { return absl::StrCat("(", sql.mark, ", ", sql.id, ")"); }
 
+// A row's time since 1970; NULL where it has none that is one.
+std::string Micros(const OutboxSql& sql) {
+  return absl::StrCat("CASE WHEN isfinite(", sql.time, ") THEN (extract(epoch FROM ", sql.time,
+                      ") * 1000000)::bigint END");
+}
+
 // The snapshot's horizon and limit, and beside them the page: the first $5 rows from
 // the place ($1, $2) up to ($3, $4), cut where their data reach $6 bytes. An index on
 // (shard, mark, id) serves the innermost part; data are not touched before the cut.
@@ -36,9 +42,8 @@ std::string PageQuery(const OutboxSql& sql, const std::string& in_shard,
       " AS edge) h LEFT JOIN LATERAL (SELECT * FROM (SELECT p.*, sum(p.size) OVER (ORDER BY "
       "p.mark, p.id) AS total, count(*) OVER () AS found FROM (SELECT ",
       sql.mark, " AS mark, ", sql.id, " AS id, ", sql.key, " AS key, ", sql.data, " AS data, ",
-      sql.size, " AS size, CASE WHEN isfinite(", sql.time, ") THEN (extract(epoch FROM ", sql.time,
-      ") * 1000000)::bigint END AS time FROM ", sql.table, " WHERE ", in_shard, " AND ", sql.mark,
-      " < h.horizon AND ", Place(sql), request.inclusive ? " >= " : " > ",
+      sql.size, " AS size, ", Micros(sql), " AS time FROM ", sql.table, " WHERE ", in_shard,
+      " AND ", sql.mark, " < h.horizon AND ", Place(sql), request.inclusive ? " >= " : " > ",
       "($1::bigint, $2::bigint) AND ", Place(sql), " <= ($3::bigint, $4::bigint) ORDER BY ",
       sql.mark, ", ", sql.id,
       " LIMIT $5::bigint) p) w WHERE w.total - w.size < $6::bigint) r ON true ORDER BY r.mark, "
@@ -215,20 +220,24 @@ absl::StatusOr<std::optional<OutboxPlace>> OutboxDatabase::FindTime(int32_t shar
   return place;
 }
 
-absl::StatusOr<int64_t> OutboxDatabase::CountFrom(const OutboxRequest& request) {
-  int64_t count = 0;
+absl::StatusOr<OutboxRest> OutboxDatabase::CountFrom(const OutboxRequest& request) {
+  OutboxRest rest;
   const absl::Status status = Run([&](const OutboxSql& sql, pqxx::transaction_base& db) {
-    const pqxx::result rows =
-        db.exec_params(absl::StrCat("SELECT count(*) FROM (SELECT FROM ", sql.table, " WHERE ",
-                                    InShard(sql, request.shard, options_.shards), " AND ",
-                                    Place(sql), request.inclusive ? " >= " : " > ",
-                                    "($1::bigint, $2::bigint) LIMIT ", kCountedAtMost, ") counted"),
-                       request.from.mark, request.from.id);
-    count = rows[0][0].as<int64_t>();
+    const std::string rows = absl::StrCat(
+        " FROM ", sql.table, " WHERE ", InShard(sql, request.shard, options_.shards), " AND ",
+        Place(sql), request.inclusive ? " >= " : " > ", "($1::bigint, $2::bigint)");
+    const pqxx::row counted =
+        db.exec_params1(absl::StrCat("SELECT (SELECT count(*) FROM (SELECT", rows, " LIMIT ",
+                                     kCountedAtMost, ") counted), (SELECT ", Micros(sql), rows,
+                                     " ORDER BY ", sql.mark, ", ", sql.id, " LIMIT 1)"),
+                        request.from.mark, request.from.id);
+    rest.rows = counted[0].as<int64_t>();
+    rest.since.reset();
+    if (!counted[1].is_null()) rest.since = absl::FromUnixMicros(counted[1].as<int64_t>());
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
-  return count;
+  return rest;
 }
 
 }  // namespace lowmark

@@ -39,6 +39,13 @@ struct OutboxPage {
   int64_t limit = 0;
 };
 
+// What follows a place in a shard.
+struct OutboxRest {
+  int64_t rows = 0;
+  // Of the first of them; none where there is none, or it has none.
+  std::optional<absl::Time> since;
+};
+
 // Thread safe. Errors: UNAVAILABLE where the database is out of reach.
 class OutboxDatabase {
  public:
@@ -62,7 +69,7 @@ class OutboxDatabase {
   // is none.
   absl::StatusOr<std::optional<OutboxPlace>> FindTime(int32_t shard, absl::Time time);
   // Rows of the shard from a place on, readable or not, counted up to some number.
-  absl::StatusOr<int64_t> CountFrom(const OutboxRequest& request);
+  absl::StatusOr<OutboxRest> CountFrom(const OutboxRequest& request);
 
  private:
   // Fills in what a statement needs to know of the table, runs it, and looks at the

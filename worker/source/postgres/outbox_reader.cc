@@ -38,7 +38,8 @@ absl::StatusOr<ReadResult> OutboxReader::Read(const ReadLimits& limits) {
     return result.status();
   }
   Count(static_cast<int64_t>(result->records.size()));
-  result->records_behind = behind_;
+  result->records_behind = behind_.rows;
+  result->behind_since = behind_.since;
   return result;
 }
 
@@ -96,7 +97,8 @@ absl::StatusOr<ReadResult> OutboxReader::ReadPage(const ReadLimits& limits) {
 }
 
 void OutboxReader::Count(int64_t read) {
-  behind_ = std::max<int64_t>(0, behind_ - read);
+  behind_.rows = std::max<int64_t>(0, behind_.rows - read);
+  if (read > 0) behind_.since.reset();
   const SteadyTime now = std::chrono::steady_clock::now();
   if (now - counted_ < absl::ToChronoNanoseconds(kCountInterval)) return;
   auto count = database_->CountFrom(next_);

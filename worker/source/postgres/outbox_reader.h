@@ -35,7 +35,7 @@ class OutboxReader : public ShardReader {
   bool resolved_ = false;
   // Where reading goes on; of it, the place and the shard.
   OutboxRequest next_;
-  int64_t behind_ = 0;
+  OutboxRest behind_;
   SteadyTime counted_;
 };
 
