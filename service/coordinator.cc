@@ -136,6 +136,7 @@ void Coordinator::LeaseShard(const std::string& stream, LeaseCall call,
                [this, stream, done = std::move(done)](absl::StatusOr<LeaseGrant> grant) {
                  if (grant.ok()) {
                    for (const LeaseGrant::Lease& lease : grant->leases) {
+                     if (lease.repeated) continue;
                      metrics_.CountLease(stream, lease.lost, lease.discarded);
                    }
                  }
@@ -150,7 +151,7 @@ void Coordinator::Heartbeat(const std::string& stream, Renewal renewal,
   heartbeats_.Beat(
       stream, std::move(renewal), std::move(cancelled),
       [this, stream, worker, done = std::move(done)](const absl::StatusOr<SessionView>& session) {
-        leases_.NoteStore(session.status());
+        leases_.NoteStore(stream, session.status());
         if (!session.ok()) {
           metrics_.CountStoreError("heartbeat", session.status());
           done(session.status());

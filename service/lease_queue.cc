@@ -44,7 +44,7 @@ void LeaseQueue::Wait(const std::string& stream, const LeaseCall& call,
     Queue& queue = queues_[stream];
     queue.waiters.push_back(
         {call, SteadyDeadline(call.wait), std::move(cancelled), std::move(done)});
-    queue.next_round = Now();
+    queue.next_round = std::min(queue.next_round, Now());
     metrics_.SetWaiting(++waiting_);
   }
   changed_.NotifyOne();
@@ -56,16 +56,44 @@ void LeaseQueue::Wake(const std::string& stream) {
     const SteadyTime now = Now();
     for (auto& [name, queue] : queues_) {
       // Also during a round, which may have looked before.
-      if (stream.empty() || name == stream) queue.next_round = now;
+      if (stream.empty() || name == stream) queue.next_round = std::min(queue.next_round, now);
     }
   }
   changed_.NotifyOne();
 }
 
-void LeaseQueue::NoteStore(const absl::Status& status) {
+void LeaseQueue::NoteStore(const std::string& stream, const absl::Status& status) {
+  if (absl::IsCancelled(status)) return;
   MutexLock lock(mutex_);
-  watch_ = absl::IsUnavailable(status) ? NoteFailure(watch_)
-                                       : NoteAnswer(watch_, rules_, Monotonic(), std::nullopt);
+  Note(stream, status, Monotonic(), std::nullopt);
+}
+
+void LeaseQueue::Note(const std::string& stream, const absl::Status& status, absl::Duration at,
+                      std::optional<absl::Time> store_now) {
+  if (absl::IsUnavailable(status)) {
+    failed_[stream] = NoteFailure(failed_[stream]);
+    return;
+  }
+  watch_ = NoteAnswer(watch_, rules_, at, store_now);
+  if (auto found = failed_.find(stream); found != failed_.end()) {
+    found->second = NoteAnswer(found->second, rules_, at, std::nullopt);
+  }
+}
+
+ClockRange LeaseQueue::MayEnd(const std::string& stream) {
+  if (auto found = failed_.find(stream); found != failed_.end()) {
+    if (!found->second.reached || Monotonic() < found->second.settled_at) return {};
+    failed_.erase(found);
+  }
+  return MayEndSessions(watch_, rules_, Monotonic());
+}
+
+SteadyTime LeaseQueue::Settled(const std::string& stream) {
+  absl::Duration settled = watch_.settled_at;
+  if (auto found = failed_.find(stream); found != failed_.end()) {
+    settled = std::max(settled, found->second.settled_at);
+  }
+  return settled > Monotonic() ? SteadyDeadline(settled - Monotonic()) : SteadyTime::max();
 }
 
 void LeaseQueue::Drain() {
@@ -104,24 +132,27 @@ bool LeaseQueue::Take(std::string& stream, Waiters& round) {
   MutexLock lock(mutex_);
   for (;;) {
     const SteadyTime now = Now();
-    SteadyTime wake = now + std::chrono::hours(1);
-    for (auto& [name, queue] : queues_) {
-      if (queue.serving) continue;
-      if (draining_ || queue.next_round <= now) {
-        stream = name;
-        round = std::exchange(queue.waiters, {});
-        queue.serving = true;
-        queue.next_round = SteadyTime::max();  // until a hint or a call comes
-        if (draining_) {
-          for (Waiter& waiter : round) waiter.deadline = now;
-        }
-        // While this thread is busy another keeps watch over the other streams.
-        changed_.NotifyOne();
-        return true;
+    auto first = queues_.end();
+    for (auto it = queues_.begin(); it != queues_.end(); ++it) {
+      if (it->second.serving) continue;
+      if (first == queues_.end() || it->second.next_round < first->second.next_round) first = it;
+    }
+    if (first != queues_.end() && (draining_ || first->second.next_round <= now)) {
+      Queue& queue = first->second;
+      stream = first->first;
+      round = std::exchange(queue.waiters, {});
+      queue.serving = true;
+      queue.next_round = SteadyTime::max();  // until a hint or a call comes
+      if (draining_) {
+        for (Waiter& waiter : round) waiter.deadline = now;
       }
-      wake = std::min(wake, queue.next_round);
+      // While this thread is busy another keeps watch over the other streams.
+      changed_.NotifyOne();
+      return true;
     }
     if (stopping_) return false;
+    SteadyTime wake = now + std::chrono::hours(1);
+    if (first != queues_.end()) wake = std::min(wake, first->second.next_round);
     changed_.WaitUntil(mutex_, wake);
   }
 }
@@ -135,33 +166,31 @@ SteadyTime LeaseQueue::Serve(const std::string& stream, Waiters& round) {
   const SteadyTime now = Now();
   for (const Waiter& waiter : round) {
     LeaseCall call = waiter.call;
-    call.renew = !waiter.served;
+    call.renew = !waiter.served || waiter.unsure;
     call.wait = std::max(absl::ZeroDuration(), absl::FromChrono(waiter.deadline - now));
     asked.calls.push_back(std::move(call));
   }
   {
     MutexLock lock(mutex_);
-    const ClockRange range = MayEndSessions(watch_, rules_, Monotonic());
+    const ClockRange range = MayEnd(stream);
     asked.may_end_from = range.from;
     asked.may_end_until = range.until;
   }
+  // The store tells its time during the call, which may be a long one.
+  const absl::Duration asked_at = Monotonic();
   const absl::StatusOr<LeaseAnswers> answers = store_.LeaseShards(asked);
   metrics_.CountStoreError("lease", answers.status());
   Answer(answers, round);
 
   MutexLock lock(mutex_);
   if (!answers.ok()) {
-    if (absl::IsUnavailable(answers.status())) watch_ = NoteFailure(watch_);
+    if (absl::IsUnavailable(answers.status())) Note(stream, answers.status(), asked_at, std::nullopt);
     return Spread(options_.retry);
   }
-  watch_ = NoteAnswer(watch_, rules_, Monotonic(), answers->now);
-  SteadyTime next =
-      std::min(Spread(Poll()), SteadyDeadline(answers->look_again - answers->now + kAfterExpiry));
-  // Sessions that have expired already may be ended from then on.
-  if (watch_.settled_at > Monotonic()) {
-    next = std::min(next, SteadyDeadline(watch_.settled_at - Monotonic()));
-  }
-  return next;
+  Note(stream, absl::OkStatus(), asked_at, answers->now);
+  // Sessions that have expired already may be ended once the store is settled.
+  return std::min({Spread(Poll()), Settled(stream),
+                   SteadyDeadline(answers->look_again - answers->now + kAfterExpiry)});
 }
 
 std::vector<std::string> LeaseQueue::Dismiss(Waiters& round) {
@@ -204,6 +233,7 @@ void LeaseQueue::Answer(const absl::StatusOr<LeaseAnswers>& answers, Waiters& ro
     if (!answers.ok()) {
       // One that waited waits on: the store may be back before its time is over.
       if (waiter.served && absl::IsUnavailable(answers.status())) {
+        waiter.unsure = true;
         waiting.push_back(std::move(waiter));
       } else {
         waiter.done(answers.status());
@@ -218,6 +248,7 @@ void LeaseQueue::Answer(const absl::StatusOr<LeaseAnswers>& answers, Waiters& ro
       continue;
     }
     waiter.served = true;
+    waiter.unsure = false;
     waiter.elected = grant->elected;
     waiting.push_back(std::move(waiter));
   }

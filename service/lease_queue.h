@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -57,9 +58,10 @@ class LeaseQueue {
   // A shard of the stream (of any, when empty) may have become free.
   void Wake(const std::string& stream);
 
-  // What another call of the store came to: UNAVAILABLE, or not. After an outage
+  // What another call of the store came to: UNAVAILABLE, or not; CANCELLED: it was not made.
+  // After an outage
   // sessions are not ended before their workers had time to renew them.
-  void NoteStore(const absl::Status& status);
+  void NoteStore(const std::string& stream, const absl::Status& status);
 
   // Answers all that wait empty-handed, and every call from now on with UNAVAILABLE.
   void Drain();
@@ -71,6 +73,8 @@ class LeaseQueue {
     std::function<bool()> cancelled;
     Done done;
     bool served = false;
+    // A round failed: it may have been leased something that nobody told.
+    bool unsure = false;
     bool elected = false;  // as the last round said
   };
   using Waiters = std::vector<Waiter>;
@@ -78,7 +82,9 @@ class LeaseQueue {
   // A stream's calls. While a round is being served they are the round's.
   struct Queue {
     Waiters waiters;
-    SteadyTime next_round;
+    // Whose is the earliest is served first, so that no stream's calls, however many come,
+    // keep another's waiting.
+    SteadyTime next_round = SteadyTime::max();
     bool serving = false;
   };
 
@@ -94,6 +100,13 @@ class LeaseQueue {
   // Answers what the store has granted, or why not.
   static void Answer(const absl::StatusOr<LeaseAnswers>& answers, Waiters& round);
   void Return(const std::string& stream, Waiters round, SteadyTime next_round);
+  // What a call at that monotonic time came to; `store_now`: the store's clock, if it said it.
+  void Note(const std::string& stream, const absl::Status& status, absl::Duration at,
+            std::optional<absl::Time> store_now) LOWMARK_REQUIRES(mutex_);
+  // While the store's clock is where the stream's expired sessions may be ended.
+  ClockRange MayEnd(const std::string& stream) LOWMARK_REQUIRES(mutex_);
+  // When they may be, where that is only a matter of time.
+  SteadyTime Settled(const std::string& stream) LOWMARK_REQUIRES(mutex_);
   absl::Duration Poll() const;
   SteadyTime Spread(absl::Duration pause) LOWMARK_REQUIRES(mutex_);
   absl::Duration Monotonic() const;
@@ -108,6 +121,9 @@ class LeaseQueue {
   std::map<std::string, Queue> queues_ LOWMARK_GUARDED_BY(mutex_);
   size_t waiting_ LOWMARK_GUARDED_BY(mutex_) = 0;
   ExpiryWatch watch_ LOWMARK_GUARDED_BY(mutex_);
+  // Of streams with a call that failed, until their sessions may be ended again: what one
+  // stream's statements meet, such as a lock, says nothing of another's.
+  std::unordered_map<std::string, ExpiryWatch> failed_ LOWMARK_GUARDED_BY(mutex_);
   uint64_t jitter_ LOWMARK_GUARDED_BY(mutex_) = 1;
   bool draining_ LOWMARK_GUARDED_BY(mutex_) = false;
   bool stopping_ LOWMARK_GUARDED_BY(mutex_) = false;
