@@ -58,6 +58,10 @@ void AddSecurityOptions(Options& options, CLI::App& command, ServerSecurity& sec
 
 void AddServeOptions(Options& options, CLI::App& command, ServeOptions& serve) {
   options
+      .Add(command, "listen-database", serve.postgres.listen_connection,
+           "Connection string for LISTEN, where --database leads to a pooler: one past it")
+      ->group("Database");
+  options
       .Add(command, "migrate", serve.migrate,
            "Bring the schema up to date at start; where false, wait until it is")
       ->group("Database");
@@ -105,6 +109,10 @@ void AddServeOptions(Options& options, CLI::App& command, ServeOptions& serve) {
       .Add(command, "audit-retention", serve.audit_retention,
            "Events of the audit are deleted when they are older")
       ->group("Audit");
+  options
+      .Add(command, "dead-letter-retention", serve.dead_letter_retention,
+           "Dead letters are deleted when they are older, but for those that wait to be sent on")
+      ->group("Dead letters");
   options
       .Add(command, "on-failure-directory-root", serve.coordinator.destinations.directory_root,
            "Streams may have dead letters written to directories below this one")

@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
-#include "service/audit_pruner.h"
 #include "service/core/error.h"
 #include "service/health.h"
 #include "service/on_failure/destinations.h"
@@ -20,6 +19,7 @@
 #include "service/process/process_metrics.h"
 #include "service/process/shutdown.h"
 #include "service/process/ticker.h"
+#include "service/pruner.h"
 #include "store/postgres/migrate.h"
 #include "store/postgres/postgres_store.h"
 
@@ -28,6 +28,8 @@ namespace {
 
 constexpr absl::Duration kHealthInterval = absl::Seconds(1);
 constexpr absl::Duration kUnownedInterval = absl::Seconds(10);
+// For all but groups of reports: leases, heartbeats, operators, dead letters, health.
+constexpr int kOtherConnections = 6;
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
 constexpr absl::Duration kLongestRetry = absl::Seconds(5);
 
@@ -141,6 +143,8 @@ absl::Status ServeOptions::Validate() const {
   for (const absl::Status& status :
        {postgres.Validate(), coordinator.Validate(), server.Validate(),
         CheckDuration("audit-retention", audit_retention, absl::Hours(1), absl::Hours(24 * 3650)),
+        CheckDuration("dead-letter-retention", dead_letter_retention, absl::Hours(1),
+                      absl::InfiniteDuration()),
         CheckDuration("on-failure-longest-pause", on_failure_longest_pause, absl::Seconds(1),
                       absl::Hours(1)),
         CheckDuration("drain-delay", drain_delay, absl::ZeroDuration(), absl::Minutes(10)),
@@ -162,7 +166,9 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
 
   // Calls are answered from the start, UNAVAILABLE until the database is there.
   Metrics metrics(*registry, static_cast<size_t>(options.metrics_max_streams));
-  PostgresStore store(options.postgres, /*closed=*/true);
+  PostgresOptions postgres = options.postgres;
+  postgres.pool_size = options.coordinator.committer.committers + kOtherConnections;
+  PostgresStore store(postgres, /*closed=*/true);
   std::optional<Closing> closing;
   Coordinator coordinator(store, metrics, options.coordinator);
   auto server = Server::Start(coordinator, *registry, options.server,
@@ -177,9 +183,18 @@ absl::Status Serve(const ServeOptions& options, Logger& log) {
   const absl::Status prepared = PrepareDatabase(options, shutdown, readiness, log);
   if (prepared.ok()) {
     store.Open();
-    AuditPruner pruner(store, metrics, {}, [&](const std::string& stream, int32_t most) {
-      return store.PruneEvents(stream, options.audit_retention, most);
-    });
+    const Pruner audit(store, metrics, {.operation = "prune_audit"},
+                       [&](const std::string& stream, int32_t most) {
+                         return store.PruneEvents(stream, options.audit_retention, most);
+                       });
+    // One at a time: it may have as much data as a batch.
+    std::optional<Pruner> letters;
+    if (options.dead_letter_retention < absl::InfiniteDuration()) {
+      letters.emplace(store, metrics, PrunerOptions{.operation = "prune_dead_letters", .batch = 1},
+                      [&](const std::string& stream, int32_t most) {
+                        return store.PruneDeadLetters(stream, options.dead_letter_retention, most);
+                      });
+    }
     Forwarder forwarder(store, metrics, ForwardingOf(options),
                         Destinations(options.coordinator.destinations),
                         [&log](const std::string& stream, const absl::Status& status) {

@@ -26,6 +26,9 @@ struct ServeOptions {
   bool migrate = true;
   // Events of the audit are deleted when they are older: 1 h..10 years.
   absl::Duration audit_retention = absl::Hours(24 * 30);
+  // Dead letters older than that are deleted, once they were sent on where they are to be:
+  // 1 h or more.
+  absl::Duration dead_letter_retention = absl::InfiniteDuration();
   // A destination of dead letters that takes nothing is tried again after pauses that
   // grow from a second up to this: 1 s..1 h.
   absl::Duration on_failure_longest_pause = absl::Minutes(1);

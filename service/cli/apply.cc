@@ -86,6 +86,15 @@ StreamDifference Compare(const DeclaredStream& declared, const v1::StreamConfig&
   return difference;
 }
 
+// What a failure leaves done.
+std::string AppliedBefore(const Applied& applied) {
+  std::vector<std::string> done;
+  for (const StreamDifference& stream : applied.streams) {
+    if (stream.is_new || !stream.changed.empty()) done.push_back(stream.stream);
+  }
+  return done.empty() ? "" : absl::StrCat("; applied before it: ", absl::StrJoin(done, ", "));
+}
+
 absl::StatusOr<Applied> ApplyStreams(const std::vector<DeclaredStream>& declared, bool dry_run,
                                      AdminClient& client) {
   auto current = ReadStreams(client);
@@ -108,8 +117,9 @@ absl::StatusOr<Applied> ApplyStreams(const std::vector<DeclaredStream>& declared
       current->erase(it);
     }
     if (!done.ok()) {
-      return absl::Status(done.code(),
-                          absl::StrCat("the stream ", stream.name, ": ", done.message()));
+      applied.streams.pop_back();
+      return absl::Status(done.code(), absl::StrCat("the stream ", stream.name, ": ",
+                                                    done.message(), AppliedBefore(applied)));
     }
   }
   for (const auto& [name, stream] : *current) applied.undeclared.push_back(name);

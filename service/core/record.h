@@ -2,6 +2,7 @@
 #ifndef LOWMARK_SERVICE_CORE_RECORD_H_
 #define LOWMARK_SERVICE_CORE_RECORD_H_
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,10 @@
 #include "absl/time/time.h"
 
 namespace lowmark {
+
+// The times that may be told of a record, within what a Timestamp's nanoseconds hold.
+inline constexpr absl::Time kEarliestArrival = absl::UnixEpoch();
+inline constexpr absl::Time kLatestArrival = absl::FromUnixSeconds(9'223'372'035);  // in 2262
 
 struct Record {
   std::string sequence;
@@ -21,6 +26,13 @@ struct Record {
 
   bool operator==(const Record&) const = default;
 };
+
+// What it takes in memory, about.
+inline int64_t RecordBytes(const Record& record) {
+  size_t bytes = record.data.size() + record.partition_key.size();
+  for (const auto& [name, value] : record.headers) bytes += name.size() + value.size();
+  return static_cast<int64_t>(bytes);
+}
 
 }  // namespace lowmark
 

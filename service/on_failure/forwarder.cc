@@ -10,7 +10,8 @@ namespace {
 
 using Kind = ForwardResult::Kind;
 
-constexpr int32_t kPage = 1000;
+// Streams looked at by one statement, which counts up to 10,000 letters of each.
+constexpr int32_t kPage = 100;
 
 // A refusal's or failure's words, as the store may keep them: a library's are not
 // ours to trust.

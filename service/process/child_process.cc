@@ -248,14 +248,17 @@ void ChildProcess::AwaitExit() {
   siginfo_t info = {};
   while (waitid(P_PID, pid_, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
-  MutexLock lock(mutex_);
-  kill(-pid_, SIGKILL);
-  if (guarded_) GroupGuard::Get().Remove(pid_);
-  int status = 0;
-  waitpid(pid_, &status, 0);
-  exit_ = ExitStatus{WIFEXITED(status) ? WEXITSTATUS(status) : 0,
-                     WIFSIGNALED(status) ? WTERMSIG(status) : 0};
-  changed_.NotifyAll();
+  {
+    MutexLock lock(mutex_);
+    kill(-pid_, SIGKILL);
+    if (guarded_) GroupGuard::Get().Remove(pid_);
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    exit_ = ExitStatus{WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+                       WIFSIGNALED(status) ? WTERMSIG(status) : 0};
+    changed_.NotifyAll();
+  }
+  ReapGroup(pid_);
 }
 
 ChildProcess::~ChildProcess() {

@@ -4,11 +4,14 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 namespace lowmark {
 namespace {
@@ -83,6 +86,17 @@ void GroupGuard::Remove(pid_t group) { Tell(-group); }
 
 void GroupGuard::Tell(pid_t word) const {
   if (socket_ >= 0) Send(socket_, word);
+}
+
+void ReapGroup(pid_t group) {
+  constexpr int kLooks = 200;
+  for (int look = 0; look < kLooks; ++look) {
+    pid_t reaped = 0;
+    while ((reaped = waitpid(-group, nullptr, WNOHANG)) > 0) {
+    }
+    if (reaped < 0) return;  // none is ours, or none is left
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 }  // namespace lowmark

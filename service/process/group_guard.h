@@ -27,6 +27,10 @@ class GroupGuard {
   int socket_ = -1;
 };
 
+// Reaps what was killed of a group whose leader is reaped, where that has become this
+// process' own: it does where this is a container's first process. Waits a moment for it.
+void ReapGroup(pid_t group);
+
 }  // namespace lowmark
 
 #endif  // LOWMARK_SERVICE_PROCESS_GROUP_GUARD_H_

@@ -175,12 +175,13 @@ CLI::Option* Options::Add(CLI::App& command, const std::string& name, bool& valu
 
 CLI::Option* Options::Add(CLI::App& command, const std::string& name, absl::Duration& value,
                           const std::string& description) {
+  const bool endless = value == absl::InfiniteDuration();
   CLI::Option* option = command.add_option_function<std::string>(
       Flags(name),
-      [&value, flag = "--" + LongName(name)](const std::string& text) {
+      [&value, endless, flag = "--" + LongName(name)](const std::string& text) {
         absl::Duration duration;
         if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration() ||
-            duration == absl::InfiniteDuration()) {
+            (duration == absl::InfiniteDuration() && !endless)) {
           throw CLI::ValidationError(flag, "must be a duration such as 200ms, 30s or 5m");
         }
         value = duration;

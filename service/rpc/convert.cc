@@ -122,9 +122,8 @@ void ToProto(absl::Duration duration, google::protobuf::Duration* proto) {
 
 absl::StatusOr<absl::Time> TimeFromProto(absl::string_view field,
                                          const google::protobuf::Timestamp& proto) {
-  constexpr int64_t kFirst = 0;             // 1970-01-01
-  constexpr int64_t kLast = 9'223'372'035;  // 2262, the last whole second in int64 nanoseconds
-  if (proto.seconds() < kFirst || proto.seconds() > kLast) {
+  if (proto.seconds() < absl::ToUnixSeconds(kEarliestArrival) ||
+      proto.seconds() > absl::ToUnixSeconds(kLatestArrival)) {
     return InvalidField(absl::StrCat(field, ".seconds"), proto.seconds(),
                         "must be between the years 1970 and 2262");
   }

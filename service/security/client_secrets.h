@@ -36,7 +36,7 @@ class ClientSecrets {
  private:
   explicit ClientSecrets(const ConnectionSecurity& security) : security_(security) {}
 
-  const ConnectionSecurity security_;
+  const ConnectionSecurity security_ = {};
   std::unique_ptr<Reloaded<TlsTexts>> tls_;
   std::unique_ptr<Reloaded<std::string>> authorization_;
 };

@@ -84,14 +84,24 @@ absl::StatusOr<std::vector<ShardEvent>> PostgresStore::ListEvents(const std::str
 
 absl::StatusOr<int32_t> PostgresStore::PruneEvents(const std::string& stream,
                                                    absl::Duration retention, int32_t most) {
+  return Prune(sql::kPruneEvents, stream, retention, most);
+}
+
+absl::StatusOr<int32_t> PostgresStore::PruneDeadLetters(const std::string& stream,
+                                                        absl::Duration retention, int32_t most) {
+  return Prune(sql::kPruneDeadLetters, stream, retention, most);
+}
+
+absl::StatusOr<int32_t> PostgresStore::Prune(const char* sql, const std::string& stream,
+                                             absl::Duration retention, int32_t most) {
   if (auto s = CheckText("stream", stream); !s.ok()) return s;
   int64_t pruned = 0;
   const absl::Status status =
       pool_->Run(Mode::kTransaction, [&](pqxx::transaction_base& transaction) {
         auto id = FindStreamId(transaction, stream);
         if (!id.ok()) return id.status();
-        pruned = ToInt(transaction.exec_params1(sql::kPruneEvents, *id,
-                                                absl::ToInt64Seconds(retention), most)[0]);
+        pruned =
+            ToInt(transaction.exec_params1(sql, *id, absl::ToInt64Seconds(retention), most)[0]);
         return absl::OkStatus();
       });
   if (!status.ok()) return status;

@@ -99,6 +99,9 @@ class PostgresStore : public Store {
   // hour), the oldest first and `most` at a time, and returns how many.
   absl::StatusOr<int32_t> PruneEvents(const std::string& stream, absl::Duration retention,
                                       int32_t most);
+  // The same for its dead letters, but for those that wait to be forwarded.
+  absl::StatusOr<int32_t> PruneDeadLetters(const std::string& stream, absl::Duration retention,
+                                           int32_t most);
 
   absl::Status Check() override;
   void WatchFreeShards(std::function<void(const std::string& stream)> on_free) override;
@@ -107,6 +110,9 @@ class PostgresStore : public Store {
  private:
   // Updates of one call and where their statuses go; a part of a group.
   struct Group;
+
+  absl::StatusOr<int32_t> Prune(const char* sql, const std::string& stream,
+                                absl::Duration retention, int32_t most);
 
   // A policy and the etag it stands under.
   struct KnownPolicy {

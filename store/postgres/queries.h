@@ -83,6 +83,7 @@ extern const char kSelectRecords[];        // no lock; primary key
 extern const char kSelectEvents[];         // no lock; primary key
 extern const char kSelectEventsOf[];       // no lock; shard_events_by_shard
 extern const char kPruneEvents[];          // the rows it deletes; by primary key
+extern const char kPruneDeadLetters[];     // the rows it deletes; by primary keys
 
 // --- Forwarding dead letters -------------------------------------------------------
 extern const char kInsertForwards[];      // locks new rows, and the letters' FOR KEY SHARE
@@ -99,6 +100,7 @@ extern const char kReadSettings[];
 extern const char kHasMigrations[];
 extern const char kSelectMigrations[];
 extern const char kCommitAlone[];     // no lock
+extern const char kActAsMadeRoles[];  // no lock
 extern const char kLockMigrations[];  // an advisory lock, until the transaction's end
 extern const char kCreateMigrations[];
 extern const char kInsertMigration[];

@@ -63,6 +63,26 @@ ORDER BY id LIMIT $3)sql";
 // By the primary key, oldest first; what another coordinator prunes is passed over.
 const char kPruneEvents[] = "SELECT lowmark.prune_events($1, make_interval(secs => $2), $3)";
 
+// Letters are as old as their ids: those before the first that is young enough are looked at.
+const char kPruneDeadLetters[] = R"sql(
+WITH old AS MATERIALIZED (
+  SELECT l.id FROM lowmark.dead_letters l
+  WHERE l.stream_id = $1 AND l.id < coalesce((
+      SELECT y.id FROM lowmark.dead_letters y
+      WHERE y.stream_id = $1 AND y.create_time >= clock_timestamp() - make_interval(secs => $2)
+      ORDER BY y.id LIMIT 1), 9223372036854775807)
+    AND NOT EXISTS (SELECT FROM lowmark.dead_letter_forwards f
+      WHERE f.stream_id = $1 AND f.dead_letter = l.id AND f.forward_time IS NULL)
+  ORDER BY l.id LIMIT $3
+), records AS (
+  DELETE FROM lowmark.dead_letter_records r USING old
+  WHERE r.stream_id = $1 AND r.dead_letter = old.id
+), letters AS (
+  DELETE FROM lowmark.dead_letters l USING old WHERE l.stream_id = $1 AND l.id = old.id
+  RETURNING l.id
+)
+SELECT count(*) FROM letters)sql";
+
 // --- Forwarding ----------------------------------------------------------------
 
 // From each stream that has letters waiting to the next one, whatever lies between,

@@ -127,5 +127,34 @@ TEST_F(GuardTest, TheAuditIsPrunedByAgeWithinItsStream) {
   EXPECT_EQ(Reason(app.PruneEvents("none", absl::Hours(2), 1).status()), kStreamNotFound);
 }
 
+TEST_F(GuardTest, DeadLettersArePrunedByAgeButForThoseThatWaitToBeSentOn) {
+  ASSERT_TRUE(store_->CreateStream("other", Policy()).ok());
+  database_.Query(
+      "INSERT INTO lowmark.dead_letters SELECT s.stream_id, n, '0', n, n, 1, 1, 1, '', '', 1, 1, "
+      "1, 'w', clock_timestamp() - (6 - n) * interval '1 hour' "
+      "FROM generate_series(1, 5) n, lowmark.streams s; "
+      "INSERT INTO lowmark.dead_letter_records SELECT stream_id, id, 0, '1', now(), '', '', '{}' "
+      "FROM lowmark.dead_letters; "
+      "INSERT INTO lowmark.dead_letter_forwards (stream_id, dead_letter, forward_time) "
+      "SELECT stream_id, id, CASE WHEN id = 3 THEN now() END FROM lowmark.dead_letters "
+      "WHERE id IN (2, 3)");
+  const auto kept = [&](const std::string& table, const std::string& id) {
+    return database_.Query(
+        absl::StrCat("SELECT string_agg(", id, "::text, ' ' ORDER BY ", id, ") FROM lowmark.",
+                     table, " JOIN lowmark.streams USING (stream_id) WHERE name = 's'"));
+  };
+  PostgresStore app(database_.app_options());
+  EXPECT_EQ(*app.PruneDeadLetters("s", absl::Minutes(90), 1), 1);
+  EXPECT_EQ(kept("dead_letters", "id"), "2 3 4 5");
+  EXPECT_EQ(*app.PruneDeadLetters("s", absl::Minutes(90), 10), 2) << "one waits, one is young";
+  EXPECT_EQ(*app.PruneDeadLetters("s", absl::Minutes(90), 10), 0);
+  EXPECT_EQ(kept("dead_letters", "id"), "2 5");
+  EXPECT_EQ(kept("dead_letter_records", "dead_letter"), "2 5");
+  EXPECT_EQ(kept("dead_letter_forwards", "dead_letter"), "2");
+  EXPECT_EQ(database_.Query("SELECT count(*) FROM lowmark.dead_letters"), "7");
+  EXPECT_EQ(*app.PruneDeadLetters("other", absl::Minutes(1), 10), 4);
+  EXPECT_EQ(Reason(app.PruneDeadLetters("none", absl::Hours(2), 1).status()), kStreamNotFound);
+}
+
 }  // namespace
 }  // namespace lowmark

@@ -1,6 +1,6 @@
-// Deletes events of the audit that are too old, a little at a time.
-#ifndef LOWMARK_SERVICE_AUDIT_PRUNER_H_
-#define LOWMARK_SERVICE_AUDIT_PRUNER_H_
+// Deletes what is too old, events of the audit or dead letters, a little at a time.
+#ifndef LOWMARK_SERVICE_PRUNER_H_
+#define LOWMARK_SERVICE_PRUNER_H_
 
 #include <cstdint>
 #include <functional>
@@ -15,10 +15,12 @@
 
 namespace lowmark {
 
-struct AuditPrunerOptions {
+struct PrunerOptions {
+  // As failures of it are counted.
+  std::string operation;
   // How often all streams are gone through, the first time at once.
   absl::Duration interval = absl::Minutes(10);
-  // Events deleted at once, in a transaction of their own: few enough to be no
+  // How many are deleted at once, in a transaction of their own: few enough to be no
   // burden on the reports beside it.
   int32_t batch = 1000;
 };
@@ -26,18 +28,18 @@ struct AuditPrunerOptions {
 // Works in a thread of its own from its beginning to its end. Any number of
 // coordinators may do so side by side. What fails is counted, and tried again with
 // the next round. The store and metrics must outlive it.
-class AuditPruner {
+class Pruner {
  public:
-  // Deletes up to `most` of the stream's events, the oldest first, and returns how
+  // Deletes up to `most` of the stream's, the oldest first, and returns how
   // many: fewer than `most` where no more are old enough.
   using Prune = std::function<absl::StatusOr<int32_t>(const std::string& stream, int32_t most)>;
 
-  AuditPruner(Store& store, Metrics& metrics, const AuditPrunerOptions& options, Prune prune);
+  Pruner(Store& store, Metrics& metrics, const PrunerOptions& options, Prune prune);
   // Waits for the batch at hand.
-  ~AuditPruner();
+  ~Pruner();
 
-  AuditPruner(const AuditPruner&) = delete;
-  AuditPruner& operator=(const AuditPruner&) = delete;
+  Pruner(const Pruner&) = delete;
+  Pruner& operator=(const Pruner&) = delete;
 
  private:
   void Run();
@@ -48,7 +50,7 @@ class AuditPruner {
 
   Store& store_;
   Metrics& metrics_;
-  const AuditPrunerOptions options_;
+  const PrunerOptions options_;
   const Prune prune_;
   Mutex mutex_;
   CondVar stopped_;
@@ -58,4 +60,4 @@ class AuditPruner {
 
 }  // namespace lowmark
 
-#endif  // LOWMARK_SERVICE_AUDIT_PRUNER_H_
+#endif  // LOWMARK_SERVICE_PRUNER_H_

@@ -1,4 +1,4 @@
-#include "service/audit_pruner.h"
+#include "service/pruner.h"
 
 #include <utility>
 
@@ -6,17 +6,15 @@ namespace lowmark {
 namespace {
 
 constexpr int32_t kPage = 100;
-constexpr char kOperation[] = "prune_audit";
 
 }  // namespace
 
-AuditPruner::AuditPruner(Store& store, Metrics& metrics, const AuditPrunerOptions& options,
-                         Prune prune)
+Pruner::Pruner(Store& store, Metrics& metrics, const PrunerOptions& options, Prune prune)
     : store_(store), metrics_(metrics), options_(options), prune_(std::move(prune)) {
   thread_ = std::thread([this] { Run(); });
 }
 
-AuditPruner::~AuditPruner() {
+Pruner::~Pruner() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
@@ -25,32 +23,32 @@ AuditPruner::~AuditPruner() {
   thread_.join();
 }
 
-void AuditPruner::Run() {
+void Pruner::Run() {
   do {
     PruneAll();
   } while (!Stopped(options_.interval));
 }
 
-void AuditPruner::PruneAll() {
+void Pruner::PruneAll() {
   std::string after;
   while (!Stopped()) {
     const auto page = store_.ListStreams(after, kPage);
-    metrics_.CountStoreError(kOperation, page.status());
+    metrics_.CountStoreError(options_.operation, page.status());
     if (!page.ok() || page->empty()) return;
     for (const Stream& stream : *page) PruneStream(stream.name);
     after = page->back().name;
   }
 }
 
-void AuditPruner::PruneStream(const std::string& stream) {
+void Pruner::PruneStream(const std::string& stream) {
   while (!Stopped()) {
     const auto pruned = prune_(stream, options_.batch);
-    metrics_.CountStoreError(kOperation, pruned.status());
+    metrics_.CountStoreError(options_.operation, pruned.status());
     if (!pruned.ok() || *pruned < options_.batch) return;
   }
 }
 
-bool AuditPruner::Stopped(absl::Duration wait) {
+bool Pruner::Stopped(absl::Duration wait) {
   const SteadyTime until = SteadyDeadline(wait);
   MutexLock lock(mutex_);
   while (!stopping_ && stopped_.WaitUntil(mutex_, until)) {

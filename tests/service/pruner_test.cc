@@ -1,4 +1,4 @@
-#include "service/audit_pruner.h"
+#include "service/pruner.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 
 using testing::ElementsAre;
 
-class AuditPrunerTest : public testing::Test {
+class PrunerTest : public testing::Test {
  protected:
   void MakeStreams(int count) {
     for (int i = 0; i < count; ++i) {
@@ -28,8 +28,8 @@ class AuditPrunerTest : public testing::Test {
   // Prunes until `calls` calls were made for events, of which each stream has
   // some that are old.
   void PruneUntil(size_t calls, absl::Duration interval = absl::Hours(1)) {
-    AuditPruner pruner(
-        store_, metrics_, {.interval = interval, .batch = 10},
+    Pruner pruner(
+        store_, metrics_, {.operation = "prune", .interval = interval, .batch = 10},
         [this](const std::string& stream, int32_t most) { return Prune(stream, most); });
     const SteadyTime patience = SteadyDeadline(absl::Minutes(1));
     MutexLock lock(mutex_);
@@ -69,19 +69,19 @@ class AuditPrunerTest : public testing::Test {
   std::map<std::string, int32_t> old_ LOWMARK_GUARDED_BY(mutex_);
 };
 
-TEST_F(AuditPrunerTest, GoesThroughAllStreamsInBatches) {
+TEST_F(PrunerTest, GoesThroughAllStreamsInBatches) {
   MakeStreams(3);
   SetOld({{"s0", 25}, {"s1", 9}, {"s2", 10}});
   PruneUntil(6);
   EXPECT_THAT(Calls(), ElementsAre("s0", "s0", "s0", "s1", "s2", "s2"));
 }
 
-TEST_F(AuditPrunerTest, GoesThroughAllPages) {
+TEST_F(PrunerTest, GoesThroughAllPages) {
   MakeStreams(250);
   PruneUntil(250);
 }
 
-TEST_F(AuditPrunerTest, AFailureOfOneStreamLeavesTheOthersAlone) {
+TEST_F(PrunerTest, AFailureOfOneStreamLeavesTheOthersAlone) {
   MakeStreams(3);
   SetOld({{"s0", 25}, {"s2", 3}});
   failing_ = "s0";
@@ -90,12 +90,12 @@ TEST_F(AuditPrunerTest, AFailureOfOneStreamLeavesTheOthersAlone) {
   EXPECT_EQ(Old("s2"), 0);
 }
 
-TEST_F(AuditPrunerTest, BeginsAnewAfterTheInterval) {
+TEST_F(PrunerTest, BeginsAnewAfterTheInterval) {
   MakeStreams(1);
   PruneUntil(3, absl::Milliseconds(1));
 }
 
-TEST_F(AuditPrunerTest, EndsInTheMiddle) {
+TEST_F(PrunerTest, EndsInTheMiddle) {
   MakeStreams(1);
   SetOld({{"s0", 2000000000}});
   PruneUntil(1);
