@@ -48,6 +48,7 @@ absl::StatusOr<LeasedShard> LeaseTo(const Shard& shard, const std::string& worke
       MakeEvent("leased", change.shard, worker,
                 absl::StrCat("checkpoint ", change.shard.state.position.ToString())));
   leased.lease = StandingLease(change.shard, policy, now);
+  leased.lease.repeated = false;
   leased.lease.lost = facts.lost;
   leased.lease.discarded = static_cast<int32_t>(facts.discarded);
   return leased;
@@ -89,6 +90,7 @@ LeaseGrant::Lease StandingLease(const Shard& shard, const Policy& policy, absl::
   LeaseGrant::Lease lease;
   lease.shard = shard;
   lease.delivery = CurrentDelivery(shard.state, policy, now);
+  lease.repeated = true;
   return lease;
 }
 

@@ -214,6 +214,7 @@ struct LeaseGrant {
     Shard shard;
     Delivery delivery;
     bool lost = false;      // the delivery before was lost
+    bool repeated = false;  // it was the worker's before this call
     int32_t discarded = 0;  // records that this loss set aside
   };
   std::vector<Lease> leases;

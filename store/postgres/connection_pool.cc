@@ -118,6 +118,10 @@ bool IsRefusalOfSettings(absl::string_view text) {
   return absl::StrContains(text, "unsupported startup parameter");
 }
 
+absl::Status Closed() {
+  return Unavailable("the coordinator waits for its database, or is stopping; retry with backoff");
+}
+
 }  // namespace
 
 absl::Status CatchPostgres(const std::function<absl::Status()>& body, Failure* failure) {
@@ -184,8 +188,7 @@ absl::Status ConnectionPool::Run(Mode mode, const Body& body, Failure* failure) 
   for (int attempt = 1;; ++attempt) {
     if (closed_) {
       if (failure != nullptr) *failure = Failure::kUnavailable;
-      return Unavailable(
-          "the coordinator waits for its database, or is stopping; retry with backoff");
+      return Closed();
     }
     Attempt tried = Try(mode, body);
     if (tried.trouble == Trouble::kLost && !lost_before) {
@@ -252,10 +255,13 @@ absl::StatusOr<std::unique_ptr<Connection>> ConnectionPool::Take() {
     const SteadyTime deadline = SteadyDeadline(options_.connect_timeout);
     MutexLock lock(mutex_);
     while (idle_.empty() && open_ >= options_.pool_size) {
+      if (closed_) return Closed();
       if (!returned_.WaitUntil(mutex_, deadline)) {
         return Unavailable("all connections to PostgreSQL are in use");
       }
     }
+    // Under the lock: what is in use from here on is seen by Close.
+    if (closed_) return Closed();
     if (!idle_.empty()) {
       auto connection = std::move(idle_.back());
       idle_.pop_back();
@@ -268,6 +274,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ConnectionPool::Take() {
   auto connection = Connection::Open(options_, ConnectionKind::kPooled, &refused);
   if (refused) settings_refused_ = true;
   MutexLock lock(mutex_);
+  if (connection.ok() && closed_) connection = Closed();
   if (connection.ok()) {
     in_use_.insert(connection->get());
   } else {

@@ -27,6 +27,13 @@ class Receiver : public pqxx::notification_receiver {
   const std::function<void(const std::string&)>& on_free_;
 };
 
+// Whether the server's session is this connection's own. A pooler says OK to LISTEN, and
+// passes nothing on: hints may come, but are not to be relied on.
+bool IsDirect(pqxx::connection_base& connection) {
+  pqxx::nontransaction transaction(connection);
+  return transaction.exec1("SELECT pg_backend_pid()")[0].as<int>() == connection.backendpid();
+}
+
 }  // namespace
 
 Listener::Listener(const PostgresOptions& options,
@@ -58,7 +65,7 @@ void Listener::Listen() {
   auto connection = Connection::Open(options_, ConnectionKind::kListening, &refused);
   if (!connection.ok()) return;
   const Receiver receiver((*connection)->get(), on_free_);
-  listening_ = true;
+  listening_ = IsDirect((*connection)->get());
   on_free_("");
   while (Wait((*connection)->get().sock(), absl::InfiniteDuration())) {
     (*connection)->get().get_notifs();

@@ -84,6 +84,8 @@ absl::Status ApplyOne(pqxx::connection& connection, const Migration& migration) 
   // A standby that is away would hold it up for ever, unseen. What needs the migration
   // waits for the standby itself, which then has the migration as well.
   transaction.exec(sql::kCommitAlone);
+  // From PostgreSQL 16 on who makes a role may not act as it, unless this is set.
+  if (transaction.conn().server_version() >= 160000) transaction.exec(sql::kActAsMadeRoles);
   transaction.exec(sql::kLockMigrations);
   transaction.exec(sql::kCreateMigrations);
   auto missing = IsMissing(transaction, ReadApplied(transaction), migration);

@@ -16,7 +16,7 @@ namespace {
 using Settings = std::map<std::string, std::string>;
 
 // What a connection string sets itself.
-absl::StatusOr<Settings> Parse(const std::string& connection) {
+absl::StatusOr<Settings> Parse(const char* field, const std::string& connection) {
   char* error = nullptr;
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(
       PQconninfoParse(connection.c_str(), &error), &PQconninfoFree);
@@ -25,7 +25,7 @@ absl::StatusOr<Settings> Parse(const std::string& connection) {
     // The string may hold a password: it is not repeated.
     return MakeError(
         absl::StatusCode::kInvalidArgument, kInvalidArgument,
-        absl::StrCat("database cannot be read as a PostgreSQL connection string: ",
+        absl::StrCat(field, " cannot be read as a PostgreSQL connection string: ",
                      absl::StripSuffix(error == nullptr ? "out of memory" : error, "\n")));
   }
   Settings settings;
@@ -77,8 +77,8 @@ absl::Status PostgresOptions::Validate() const {
                          absl::Minutes(10)),
            CheckDuration("postgres.idle_in_transaction_timeout", idle_in_transaction_timeout,
                          absl::Milliseconds(10), absl::Minutes(10)),
-           Parse(connection).status(),
-           Parse(listen_connection).status(),
+           Parse("database", connection).status(),
+           Parse("listen-database", listen_connection).status(),
        }) {
     if (!status.ok()) return status;
   }
@@ -88,7 +88,8 @@ absl::Status PostgresOptions::Validate() const {
 absl::StatusOr<std::string> ConnectionString(const PostgresOptions& options, ConnectionKind kind,
                                              bool with_settings) {
   const bool direct = kind == ConnectionKind::kListening && !options.listen_connection.empty();
-  auto settings = Parse(direct ? options.listen_connection : options.connection);
+  auto settings = direct ? Parse("listen-database", options.listen_connection)
+                         : Parse("database", options.connection);
   if (!settings.ok()) return settings.status();
   settings->insert({
       {"application_name", "lowmark"},

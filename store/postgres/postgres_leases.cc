@@ -279,11 +279,16 @@ absl::Status PostgresStore::TryLease(pqxx::transaction_base& transaction, Round&
                                      std::vector<std::vector<LeaseGrant::Lease>>& leases,
                                      bool& more) {
   const int64_t stream_id = round.probe.stream_id;
-  const Policy& policy = round.known->policy;
   // One round at a time takes stock and shares out.
-  if (transaction.exec_params(sql::kLockStream, round.asked.stream).empty()) {
-    return StreamNotFound(round.asked.stream);
+  const pqxx::result locked = transaction.exec_params(sql::kLockStream, round.asked.stream);
+  if (locked.empty()) return StreamNotFound(round.asked.stream);
+  if (locked[0][2].as<std::string>() != round.known->etag) {
+    // It was changed, perhaps paused, since the round began: the next one knows.
+    round.probe.look_again = round.probe.now;
+    more = false;
+    return absl::OkStatus();
   }
+  const Policy& policy = round.known->policy;
   const FleetRead fleet = ReadFleet(transaction.exec_params(sql::kReadCensus, stream_id), policy);
   if (const absl::Duration wait = Gathering(fleet.census); wait > absl::ZeroDuration()) {
     round.probe.look_again = std::min(round.probe.look_again, round.probe.now + wait);

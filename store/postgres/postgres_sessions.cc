@@ -121,7 +121,7 @@ absl::StatusOr<std::vector<absl::StatusOr<SessionView>>> PostgresStore::RenewSes
         token = rows[0][4].is_null() ? 0 : ToInt(rows[0][4]);
         for (const pqxx::row& row : rows) {
           if (row[0].is_null()) continue;
-          renewed[row[0].as<std::string>()] = row[2].is_null() || ToInt(row[1]) <= ToInt(row[2]);
+          renewed[row[0].as<std::string>()] = ToInt(row[1]) <= ToInt(row[2]);
         }
         return absl::OkStatus();
       });

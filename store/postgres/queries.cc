@@ -263,10 +263,17 @@ WHERE w.stream_id = $1 AND w.worker = locked.worker AND w.worker = v.worker)sql"
 
 // A shard's load goes with it: from its former owner to its own row ...
 const char kTakeLoads[] = R"sql(
-WITH v AS MATERIALIZED (
-  SELECT v.shard, v.worker, coalesce((w.shard_loads ->> v.shard)::double precision, 0) AS load
-  FROM unnest($2::text[], $3::text[]) AS v (shard, worker)
-  JOIN lowmark.workers w ON w.stream_id = $1 AND w.worker = v.worker
+WITH given AS MATERIALIZED (
+  SELECT * FROM unnest($2::text[], $3::text[]) AS v (shard, worker)
+), known AS MATERIALIZED (
+  -- Each worker's object is taken apart once: looking a key up reads all of it.
+  SELECT w.worker, each.key AS shard, each.value::double precision AS load
+  FROM lowmark.workers w CROSS JOIN LATERAL jsonb_each_text(w.shard_loads) AS each
+  WHERE w.stream_id = $1 AND w.worker IN (SELECT worker FROM given)
+), v AS MATERIALIZED (
+  SELECT given.shard, given.worker, coalesce(known.load, 0) AS load
+  FROM given JOIN lowmark.workers w ON w.stream_id = $1 AND w.worker = given.worker
+  LEFT JOIN known ON known.worker = given.worker AND known.shard = given.shard
 ), kept AS (
   UPDATE lowmark.shards s SET load = v.load FROM v WHERE s.stream_id = $1 AND s.shard = v.shard
 )
@@ -306,8 +313,12 @@ ORDER BY leased_at DESC, shard LIMIT $3)sql";
 const char kSelectHeld[] = R"sql(
 SELECT s.shard, s.epoch, extract(epoch FROM coalesce(s.leased_at, 'epoch')),
   extract(epoch FROM clock_timestamp()),
-  coalesce((w.shard_loads ->> s.shard)::double precision, 0)
-FROM lowmark.shards s LEFT JOIN lowmark.workers w ON w.stream_id = $1 AND w.worker = $2
+  coalesce(l.load, 0)
+FROM lowmark.shards s
+LEFT JOIN (
+  SELECT each.key AS shard, each.value::double precision AS load
+  FROM lowmark.workers w CROSS JOIN LATERAL jsonb_each_text(w.shard_loads) AS each
+  WHERE w.stream_id = $1 AND w.worker = $2) l ON l.shard = s.shard
 WHERE s.stream_id = $1 AND s.owner = $2 AND s.owner <> '' AND NOT s.done ORDER BY s.shard)sql";
 
 const char kRenewSessions[] = R"sql(
@@ -336,11 +347,16 @@ WITH locked AS MATERIALIZED (
   FROM locked LEFT JOIN measured m USING (worker)
   WHERE w.stream_id = locked.stream_id AND w.worker = locked.worker AND w.ended_at IS NULL
   RETURNING w.worker, w.session
+), place AS MATERIALIZED (
+  SELECT s.stream_id, (SELECT min(w.session) FROM lowmark.workers w
+    WHERE w.stream_id = s.stream_id AND NOT w.gone AND )sql" IS_LIVE("w.") R"sql() AS oldest,
+    (SELECT t.token FROM lowmark.shard_stats t
+     WHERE t.stream_id = s.stream_id AND t.shard = '') AS token
+  FROM lowmark.streams s WHERE s.name = $1
 )
-SELECT r.worker, r.session, (SELECT min(w.session) FROM lowmark.workers w
-  WHERE w.stream_id = s.stream_id AND NOT w.gone AND )sql" IS_LIVE("w.") R"sql(), s.stream_id,
-  (SELECT t.token FROM lowmark.shard_stats t WHERE t.stream_id = s.stream_id AND t.shard = '')
-FROM lowmark.streams s LEFT JOIN renewed r ON true WHERE s.name = $1)sql";
+SELECT r.worker, r.session, coalesce(p.oldest, (SELECT min(session) FROM renewed)), p.stream_id,
+  p.token
+FROM place p LEFT JOIN renewed r ON true)sql";
 
 const char kSelectSession[] = R"sql(
 SELECT EXISTS (SELECT FROM lowmark.workers w

@@ -21,6 +21,8 @@ const char kSelectMigrations[] =
 // The transaction's commit waits for no standby.
 const char kCommitAlone[] = "SET LOCAL synchronous_commit = local";
 
+const char kActAsMadeRoles[] = "SET LOCAL createrole_self_grant = 'set, inherit'";
+
 // The number is "lowmark" read as base 36; it is this program's alone.
 const char kLockMigrations[] = "SELECT pg_advisory_xact_lock(47218405376)";
 

@@ -280,6 +280,16 @@ TEST_P(StoreContract, TheOldestLiveSessionIsElected) {
   EXPECT_FALSE(RenewOne(store(), "s", "b", absl::Minutes(30))->elected);
 }
 
+// After an outage: were all elected, all would list the source's shards.
+TEST_P(StoreContract, OneIsElectedWhereAllComeBackTogether) {
+  for (const char* worker : {"x", "a"}) ASSERT_TRUE(LeaseOne(store(), Call(worker, 1)).ok());
+  Advance(absl::Minutes(11));
+  const auto views = store().RenewSessions("s", {Renewal{"x"}, Renewal{"a"}}, absl::Minutes(10));
+  ASSERT_TRUE(views.ok()) << views.status();
+  EXPECT_TRUE((*views)[0]->elected);
+  EXPECT_FALSE((*views)[1]->elected);
+}
+
 TEST_P(StoreContract, ALossBeyondTheLimitIsAFailureOfTheBatch) {
   Policy policy = TestPolicy();
   policy.maximum_lost_deliveries = 1;

@@ -101,6 +101,23 @@ TEST_F(GroupsTest, LeasingDoesNotWaitForALockedShard) {
   EXPECT_EQ(grant->leases[0].shard.shard, "1");
 }
 
+// The rounds of a cold start go on for seconds.
+TEST_F(GroupsTest, LeasingEndsAsSoonAsTheStreamIsPaused) {
+  ASSERT_TRUE(store_->AddShards("s", {{"0", {}}}).ok());
+  pqxx::connection operator_(Connection());
+  pqxx::work pause(operator_);
+  pause.exec(
+      "UPDATE lowmark.streams SET policy = jsonb_set(policy, '{paused}', 'true'), etag = 'x'");
+  absl::StatusOr<LeaseGrant> grant = absl::UnknownError("not called");
+  std::thread caller([&] { grant = Lease("w", 1); });
+  EXPECT_TRUE(AwaitBlocked(1));
+  pause.commit();
+  caller.join();
+  ASSERT_TRUE(grant.ok()) << grant.status();
+  EXPECT_TRUE(grant->leases.empty());
+  EXPECT_EQ(Get("0").owner, "");
+}
+
 TEST_F(GroupsTest, OverlappingGroupsInAnyOrderDoNotDeadlock) {
   constexpr int kThreads = 4;
   constexpr int kShards = 40;
@@ -237,6 +254,35 @@ TEST_F(GroupsTest, ReportsAreHotUpdates) {
                     absl::StrCat(kShards * (1 + kRounds))));
   // A page that is full for a moment costs one that is not.
   EXPECT_GE(count("n_tup_hot_upd") - hot_before, kShards * kRounds * 95 / 100);
+}
+
+// Looking each one's load up in the object of all took longer than a statement may.
+TEST_F(GroupsTest, AWorkerWithManyMeasuredShardsCanLoseThem) {
+  constexpr int kShards = 4000;
+  ASSERT_TRUE(store_
+                  ->UpdateStream("s", "",
+                                 [](Policy policy) -> absl::StatusOr<Policy> {
+                                   policy.balance_by = BalanceBy::kHandlerTime;
+                                   return policy;
+                                 })
+                  .ok());
+  std::vector<std::string> ids;
+  for (int i = 0; i < kShards; ++i) ids.push_back(absl::StrCat(i));
+  ASSERT_EQ(AddLeased(ids).size(), ids.size());
+  // It holds others as well.
+  database_.Query(
+      "UPDATE lowmark.workers SET load = 1, ended_at = clock_timestamp(), shard_loads = (SELECT "
+      "jsonb_object_agg(n::text, n + 0.5) FROM generate_series(0, 40000) n)");
+  store_ = std::make_unique<PostgresStore>(database_.app_options());
+  auto held = store_->ListHeld("s", "w");
+  ASSERT_TRUE(held.ok()) << held.status();
+  ASSERT_EQ(held->shards.size(), ids.size());
+  EXPECT_EQ(held->shards[7].load, std::stod(held->shards[7].shard) + 0.5);
+  auto grant = Lease("v", kShards);
+  ASSERT_TRUE(grant.ok()) << grant.status();
+  EXPECT_EQ(grant->leases.size(), ids.size());
+  EXPECT_EQ(database_.Query("SELECT shard_loads ->> '7' FROM lowmark.workers WHERE worker = 'v'"),
+            "7.5");
 }
 
 // However many a stream has, and whether or not PostgreSQL has counted them.

@@ -50,6 +50,20 @@ TEST(Pooler, TheSchemaCanBeMadeThroughIt) {
   EXPECT_TRUE(CheckDatabase(options).ok());
 }
 
+// It says OK to LISTEN, and passes nothing on.
+TEST(Pooler, HintsAreNotReliedOnThroughIt) {
+  const TestDatabase database;
+  PostgresOptions options = PostgresUnderTest::Through(ReadyPooler(), database.app_options());
+  for (const bool direct : {true, false}) {
+    if (!direct) options.listen_connection.clear();
+    FreeHints hints;
+    PostgresStore store(options);
+    store.WatchFreeShards(hints.Callback());
+    ASSERT_TRUE(hints.Await("any")) << "from then on it listens";
+    EXPECT_EQ(store.WatchesFreeShards(), direct);
+  }
+}
+
 // PgBouncer refuses settings with a connection; without them a lock that somebody
 // holds would be waited for without end.
 TEST(Pooler, TimeoutsHoldThroughIt) {
