@@ -82,6 +82,34 @@ TEST(ReadBuffer, TakesOpaqueTokensInAnyOrder) {
   EXPECT_FALSE(Append(buffer, Read({"a"}), SequenceOrder::kPositional).ok());
 }
 
+// A report with such a record would be refused, again and again.
+TEST(ReadBuffer, BringsTimesIntoWhatCanBeTold) {
+  ReadBuffer buffer(Position::TrimHorizon());
+  ReadResult odd = Read({"1", "2", "3", "4"});
+  const std::vector<absl::Time> times = {absl::InfinitePast(), absl::FromUnixSeconds(-62135596800),
+                                         absl::FromUnixSeconds(1700000000),
+                                         absl::FromUnixMillis(1700000000000000)};
+  for (size_t i = 0; i < times.size(); ++i) odd.records[i].record.arrival_time = times[i];
+  ASSERT_TRUE(Append(buffer, std::move(odd)).ok());
+  std::vector<absl::Time> kept;
+  for (const SourceRecord& record : buffer.read().records) {
+    kept.push_back(record.record.arrival_time);
+  }
+  EXPECT_THAT(kept,
+              testing::ElementsAre(kEarliestArrival, kEarliestArrival, times[2], kLatestArrival));
+}
+
+TEST(ReadBuffer, CountsKeysAndHeadersToo) {
+  ReadBuffer buffer(Position::TrimHorizon());
+  ReadResult read = Read({"1", "2"});
+  read.records[0].record.partition_key = "key";
+  read.records[0].record.headers = {{"name", "value"}};
+  ASSERT_TRUE(Append(buffer, std::move(read)).ok());
+  EXPECT_EQ(buffer.bytes(), 2 + 3 + 4 + 5 + 2);
+  EXPECT_TRUE(buffer.Align(Position::After("1")));
+  EXPECT_EQ(buffer.bytes(), 2);
+}
+
 TEST(ReadBuffer, RemembersWhenItsFirstRecordWasRead) {
   ReadBuffer buffer(Position::TrimHorizon());
   EXPECT_EQ(buffer.read().first_read, SteadyTime::max());

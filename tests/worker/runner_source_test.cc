@@ -110,10 +110,10 @@ TEST_F(RunnerSourceTest, AShardThatCannotBeReadIsLoggedOnce) {
   StartCoordinator();
   coordinator_->AddShard("0");
   source_->Append("0", 1);
-  source_->SetError("0", absl::PermissionDeniedError("request 1: denied"));
+  source_->SetError("0", absl::PermissionDeniedError("request 1001: denied"));
   StartWorker();
   ASSERT_TRUE(coordinator_->Await([&] { return source_->reads("0") > 5; }));
-  source_->SetError("0", absl::PermissionDeniedError("request 2: denied"));
+  source_->SetError("0", absl::PermissionDeniedError("request 2002: denied"));
   const int reads = source_->reads("0");
   ASSERT_TRUE(coordinator_->Await([&] { return source_->reads("0") > reads + 5; }));
   source_->SetError("0", absl::OkStatus());
@@ -128,7 +128,7 @@ TEST_F(RunnerSourceTest, AHandlerThatCannotBeRunIsLoggedOnce) {
   source_->Append("0", 1);
   std::atomic<int> runs = 0;
   StartWorker([&](const Batch&) {
-    return ++runs <= 5 ? HandlerResult::NotRun("Unreachable", absl::StrCat("try ", runs.load()))
+    return ++runs <= 5 ? HandlerResult::NotRun("Unreachable", absl::StrCat("request ", 1000 + runs))
                        : HandlerResult::Success();
   });
   ASSERT_TRUE(AwaitAfter("0", 1));

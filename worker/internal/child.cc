@@ -125,6 +125,8 @@ int Child::Start(const std::string& command) {
   posix_spawn_file_actions_adddup2(&actions, in_.reader(), STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, out_.writer(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err_.writer(), STDERR_FILENO);
+  // What libraries have opened, such as connections, is not the program's.
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes,
@@ -225,6 +227,7 @@ void Child::Finish() {
   int status = 0;
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
+  ReapGroup(pid_);
   if (end_.kind != ChildEnd::Kind::kExited) return;
   // It wrote and exited: what is in the pipes is all there is.
   for (size_t before = 0; out_.reader() >= 0 && running_;) {

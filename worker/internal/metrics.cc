@@ -106,7 +106,8 @@ void WorkerMetrics::CountBatch(const v1::ReportBatchRequest& report, Redelivery 
   const std::string& error = report.failure().error_type();
   if (error == kWrongKey) wrong_keys_.Increment();
   if (error == kInvalidAnswer) other_invalid_.Increment();
-  duration_.Observe(absl::ToDoubleSeconds(duration));
+  // An endpoint that is down refuses at once: that is no duration of a handler's.
+  if (!report.has_not_run()) duration_.Observe(absl::ToDoubleSeconds(duration));
   // Zero where the handler did not run.
   records_.Increment(report.record_count());
   if (cause != Redelivery::kNone) redelivered_.at(cause)->Increment(report.record_count());

@@ -1,5 +1,6 @@
 #include "worker/internal/read_buffer.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -42,7 +43,10 @@ absl::Status ReadBuffer::Append(ReadResult result, const std::string& end_sequen
   if (read_.records.empty() && !result.records.empty()) read_.first_read = now;
   if (!result.records.empty()) last_ = result.records.back().record.sequence;
   for (SourceRecord& record : result.records) {
-    bytes_ += static_cast<int64_t>(record.record.data.size());
+    // A producer's clock, or its unit, may be anything; a report must hold the time.
+    record.record.arrival_time =
+        std::clamp(record.record.arrival_time, kEarliestArrival, kLatestArrival);
+    bytes_ += RecordBytes(record.record);
     read_.records.push_back(std::move(record));
   }
   read_.state = result.state;
@@ -79,7 +83,7 @@ absl::Status ReadBuffer::CheckOrder(const ReadResult& result, SequenceOrder orde
 }
 
 void ReadBuffer::DropFirst() {
-  bytes_ -= static_cast<int64_t>(read_.records.front().record.data.size());
+  bytes_ -= RecordBytes(read_.records.front().record);
   read_.records.pop_front();
   // What is left was read with or after it; a window counts from its own start.
   if (read_.records.empty()) read_.first_read = SteadyTime::max();

@@ -16,10 +16,12 @@ namespace {
 constexpr int32_t kMostLeases = 1000;
 // The first call for leases waits no longer than this: only its answer tells how
 // long the session lives, and so when to renew it.
-constexpr absl::Duration kFirstWait = absl::Seconds(1);
+constexpr absl::Duration kFirstWait = absl::Seconds(3);
 // After an answer without leases that came early.
 constexpr absl::Duration kShortPause = absl::Milliseconds(200);
 constexpr absl::Duration kMeasureInterval = absl::Seconds(1);
+// For the last answer, where there may be none.
+constexpr absl::Duration kLastWait = absl::Seconds(3);
 // How long handlers are waited for that were told to return.
 constexpr absl::Duration kAbortTime = absl::Seconds(2);
 
@@ -158,12 +160,16 @@ void Runner::OnLeases(SteadyTime sent, uint64_t session,
     });
   };
   if (answer.ok()) {
-    lease_pause_.Reset();
     OnRenewed(sent, answer->session_ttl(), answer->sync_shards());
     const size_t before = shards_.size();
-    for (const v1::Lease& lease : answer->leases()) AddLease(lease);
+    bool understood = true;
+    for (const v1::Lease& lease : answer->leases()) understood = AddLease(lease) && understood;
+    if (understood) lease_pause_.Reset();
     const bool early = absl::FromChrono(Now() - sent) < kShortPause;
-    if (shards_.size() == before && early) {
+    if (!understood) {
+      // Given back, it comes again.
+      again(lease_pause_.Next(random_));
+    } else if (shards_.size() == before && early) {
       again(kShortPause);
     } else {
       LeaseMore();
@@ -195,11 +201,11 @@ void Runner::OnLeases(SteadyTime sent, uint64_t session,
   FinishIfDone();
 }
 
-void Runner::AddLease(const v1::Lease& proto) {
+bool Runner::AddLease(const v1::Lease& proto) {
   auto found = shards_.find(proto.shard());
   if (found != shards_.end()) {
     // An answer may repeat the leases that the worker has.
-    if (found->second->epoch() >= proto.epoch()) return;
+    if (found->second->epoch() >= proto.epoch()) return true;
     found->second->Lose(kLeaseFenced);
   }
   if (auto ended = ended_.find(proto.shard());
@@ -207,7 +213,7 @@ void Runner::AddLease(const v1::Lease& proto) {
     // An answer that was long on its way, or a failover that lost the lease's end. What
     // was under way when it ended must not begin again under the same epoch.
     GiveBack(proto);
-    return;
+    return true;
   }
   auto lease = LeaseFromProto(proto);
   if (!lease.ok()) {
@@ -216,7 +222,7 @@ void Runner::AddLease(const v1::Lease& proto) {
   }
   if (!lease.ok() || stopping_) {
     GiveBack(proto);
-    return;
+    return lease.ok();
   }
   log_.Info("shard leased", {{"stream", options_.stream},
                              {"shard", proto.shard()},
@@ -229,6 +235,7 @@ void Runner::AddLease(const v1::Lease& proto) {
                       [this] { OnReported(); }, [this] { OnSessionExpired(); }});
   shards_.emplace(proto.shard(), run);
   run->Start();
+  return true;
 }
 
 void Runner::GiveBack(const v1::Lease& lease) {
@@ -334,7 +341,7 @@ void Runner::OnGraceOver() {
 
 void Runner::FinishIfDone() {
   if (!stopping_ || !shards_.empty() || leasing_ || giving_back_ > 0) return;
-  if (std::exchange(cut_off_, false) && session_open_) {
+  if (std::exchange(cut_off_, false)) {
     AskForUnknown();
   } else {
     loop_->Quit();
@@ -350,7 +357,7 @@ void Runner::AskForUnknown() {
   request.set_worker(worker_);
   request.set_max_leases(0);
   request.set_capacity(options_.capacity);
-  client_->LeaseShard(request, options_.call_timeout,
+  client_->LeaseShard(request, std::min(options_.call_timeout, kLastWait),
                       [this](const absl::StatusOr<v1::LeaseShardResponse>& answer) {
                         leasing_ = false;
                         if (answer.ok()) {

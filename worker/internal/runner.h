@@ -43,7 +43,8 @@ class Runner {
   void LeaseMore();
   void OnLeases(SteadyTime sent, uint64_t session,
                 const absl::StatusOr<v1::LeaseShardResponse>& answer);
-  void AddLease(const v1::Lease& lease);
+  // False where this worker does not understand it.
+  bool AddLease(const v1::Lease& lease);
   void GiveBack(const v1::Lease& lease);
 
   void OnReported();
@@ -106,7 +107,6 @@ class Runner {
   EventLoop::TimerId measure_timer_ = 0;
 
   bool stopping_ = false;
-  bool grace_over_ = false;
   std::atomic<bool> ready_{false};
   std::atomic<bool> healthy_{true};
 };

@@ -11,6 +11,11 @@ constexpr absl::Duration kShortestIdle = absl::Milliseconds(10);
 // How much is read ahead, in batches.
 constexpr int kBatchesAhead = 2;
 
+// A reader may take its time to end: what it waits for is not to hold up the loop.
+void LetGo(WorkerContext& context, std::shared_ptr<ShardReader> reader) {
+  if (reader) context.source_pool.Submit([reader = std::move(reader)] {});
+}
+
 }  // namespace
 
 struct ShardReading::Outcome {
@@ -53,7 +58,7 @@ std::optional<int64_t> ShardReading::backlog() const {
 void ShardReading::MoveTo(const Position& start) {
   if (!buffer_.Align(start)) {
     ++generation_;
-    reader_.reset();
+    LetGo(context_, std::move(reader_));
     resolved_.reset();
   }
   Account();
@@ -69,6 +74,7 @@ void ShardReading::Stop() {
   if (stopped_) return;
   stopped_ = true;
   on_change_ = nullptr;
+  LetGo(context_, std::move(reader_));
   context_.loop->Cancel(timer_);
   context_.buffered_bytes -= accounted_;
   accounted_ = 0;
@@ -96,7 +102,7 @@ void ShardReading::Read() {
                                          int64_t{1} << 20, demand_.batch_bytes + (1 << 20));
   // The thread keeps the source and the loop alive, not this: the shard may be
   // lost meanwhile.
-  context_.source_pool.Submit([self = weak_from_this(), loop = context_.loop,
+  context_.source_pool.Submit([self = weak_from_this(), &context = context_, loop = context_.loop,
                                source = context_.source, shard = shard_, start = buffer_.next(),
                                reader = reader_, generation = generation_, limits]() mutable {
     Outcome outcome{generation, std::move(reader), limits.end_sequence, ReadResult()};
@@ -114,16 +120,21 @@ void ShardReading::Read() {
       }
     }
     if (outcome.reader) outcome.result = outcome.reader->Read(limits);
-    loop->Post([self, outcome = std::make_shared<Outcome>(std::move(outcome))] {
-      if (auto reading = self.lock()) reading->OnRead(std::move(*outcome));
+    loop->Post([self, &context, outcome = std::make_shared<Outcome>(std::move(outcome))] {
+      if (auto reading = self.lock()) {
+        reading->OnRead(std::move(*outcome));
+      } else {
+        LetGo(context, std::move(outcome->reader));
+      }
     });
   });
 }
 
 void ShardReading::OnRead(Outcome outcome) {
   reading_ = false;
-  if (stopped_) return;
+  if (stopped_) return LetGo(context_, std::move(outcome.reader));
   if (outcome.generation != generation_) {
+    LetGo(context_, std::move(outcome.reader));
     Demand(demand_);
     return;
   }
@@ -140,7 +151,7 @@ void ShardReading::OnRead(Outcome outcome) {
     status = buffer_.Append(*std::move(outcome.result), outcome.end_sequence, demand_.order,
                             std::chrono::steady_clock::now());
     // The reader is past what was refused.
-    if (!status.ok()) reader_.reset();
+    if (!status.ok()) LetGo(context_, std::move(reader_));
   }
   if (!status.ok()) {
     OnError(status);

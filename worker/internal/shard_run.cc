@@ -177,8 +177,9 @@ void ShardRun::Handle() {
 void ShardRun::OnHandlerEnd(const HandlerRuns::End& end) {
   if (phase_ != Phase::kHandling) return;
   if (end.kind == HandlerRuns::End::Kind::kUntrusted) {
-    phase_ = Phase::kBlocked;
-    if (hand_over_) Release();
+    // The lease may be trusted again by now, and whoever renewed it has seen this run as one
+    // that is under way.
+    hand_over_ ? Release() : Handle();
     return;
   }
   meter_.Count(batch_.size(), end.duration, std::chrono::steady_clock::now());

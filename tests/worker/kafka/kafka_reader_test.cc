@@ -212,10 +212,13 @@ TEST_F(KafkaReaderTest, GoesOnWithTheLatestAndSaysWhatWasLost) {
 
 TEST_F(KafkaReaderTest, RetentionThatOvertakesAReaderIsNoticed) {
   log_->Add(Kind::kRecord, 9);
-  auto reader = Open(Position::At("0"));
-  EXPECT_THAT(Offsets(Read(*reader, "", 2)), ElementsAre("0", "1"));
-  log_->first = 8;
-  EXPECT_THAT(Error(*reader).message(), HasSubstr("offset 2 is gone"));
+  for (const Position& from : {Position::At("0"), Position::TrimHorizon()}) {
+    log_->first = 0;
+    auto reader = Open(from);
+    EXPECT_THAT(Offsets(Read(*reader, "", 2)), ElementsAre("0", "1"));
+    log_->first = 8;
+    EXPECT_THAT(Error(*reader).message(), HasSubstr("offset 2 is gone")) << from.ToString();
+  }
 }
 
 TEST_F(KafkaReaderTest, TrimHorizonPromisesNoCertainRecord) {

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "service/process/mutex.h"
 
 namespace lowmark {
 namespace {
@@ -69,6 +70,49 @@ TEST_F(Fresh, AreFetchedAgainBeforeTheyExpire) {
   now_ = kStart + absl::Minutes(55);
   EXPECT_EQ(Key(), "key2");
   EXPECT_EQ(first_fetches_, 2);
+}
+
+// As a machine's metadata gives them while AWS cannot renew them, or where the clock is ahead.
+TEST(Credentials, ThatAreExpiredWhenTheyComeAreAnErrorForWhoWaitedForThem) {
+  struct Gate {
+    Mutex mutex;
+    CondVar changed;
+    int looks = 0;  // at the clock: each call's first, before it fetches or waits
+    bool open = false;
+  } gate;
+  class ExpiredPlace : public CredentialPlace {
+   public:
+    explicit ExpiredPlace(Gate& gate) : gate_(gate) {}
+    absl::StatusOr<AwsCredentials> Fetch() override {
+      MutexLock lock(gate_.mutex);
+      while (!gate_.open) gate_.changed.Wait(gate_.mutex);
+      return AwsCredentials{"key", "secret", "", kStart - absl::Minutes(1)};
+    }
+
+   private:
+    Gate& gate_;
+  };
+  std::vector<std::unique_ptr<CredentialPlace>> places;
+  places.push_back(std::make_unique<ExpiredPlace>(gate));
+  Credentials credentials(std::move(places), [&] {
+    MutexLock lock(gate.mutex);
+    ++gate.looks;
+    gate.changed.NotifyAll();
+    return kStart;
+  });
+  std::vector<absl::StatusOr<AwsCredentials>> got(2, absl::UnknownError("not called"));
+  std::vector<std::thread> callers;
+  for (auto& each : got) callers.emplace_back([&] { each = credentials.Get(); });
+  {
+    MutexLock lock(gate.mutex);
+    while (gate.looks < 2) gate.changed.Wait(gate.mutex);
+    gate.open = true;
+    gate.changed.NotifyAll();
+  }
+  for (std::thread& caller : callers) caller.join();
+  if (got[0].ok()) std::swap(got[0], got[1]);
+  EXPECT_TRUE(absl::IsUnavailable(got[0].status()));
+  EXPECT_THAT(std::string(got[0].status().message()), HasSubstr("is this machine's clock right?"));
 }
 
 TEST_F(Fresh, AreUsedToTheirEndWhereNoneCanBeFetched) {

@@ -107,7 +107,8 @@ TEST_F(KinesisSourceTest, MuchThatIsHeldMakesCallsSmall) {
   kinesis_.AnswerAlways("GetRecords", RecordsAnswer({}, "next"));
   auto reader = Open(Position::TrimHorizon());
   ASSERT_TRUE(Read(*reader, one).ok());
-  EXPECT_EQ(kinesis_.requests("GetRecords").back().body["Limit"], 1);
+  EXPECT_EQ(kinesis_.requests("GetRecords").back().body["Limit"], 200)
+      << "as many as a shard takes, five times a second";
   // Until it is gone.
   *holder = nullptr;
   ASSERT_TRUE(Read(*reader, one).ok());

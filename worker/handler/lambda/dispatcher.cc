@@ -33,6 +33,8 @@ HandlerResult Dispatcher::Run(const Batch& batch) {
   std::string event = EventJson(batch);
   const uint64_t random = Random();
   Invocation invocation;
+  // Before the wait for a runtime, during which somebody may set the clock.
+  const SteadyTime until = Steady(batch.deadline);
   std::string id;
   {
     MutexLock lock(mutex_);
@@ -49,7 +51,7 @@ HandlerResult Dispatcher::Run(const Batch& batch) {
     invocation.next->Answer(
         InvocationAnswer(batch, std::move(event), id, options_.function_name, random));
   }
-  HandlerResult result = Await(id, invocation, batch);
+  HandlerResult result = Await(id, invocation, batch, until);
   if (invocation.timed_out && options_.kill) options_.kill(invocation.endpoint);
   return result;
 }
@@ -85,8 +87,8 @@ bool Dispatcher::AllDown() const {
                      [](const Endpoint& e) { return e.state == State::kDown && e.running == 0; });
 }
 
-HandlerResult Dispatcher::Await(const std::string& id, Invocation& invocation, const Batch& batch) {
-  const SteadyTime until = Steady(batch.deadline);
+HandlerResult Dispatcher::Await(const std::string& id, Invocation& invocation, const Batch& batch,
+                                SteadyTime until) {
   {
     MutexLock lock(mutex_);
     while (!invocation.done && !aborted_ && changed_.WaitUntil(mutex_, until)) {

@@ -83,7 +83,8 @@ class Dispatcher {
   using Running = std::map<std::string, Invocation*>;
   // The invocation has ended; its runtime may have the next.
   Running::iterator Finish(Running::iterator running) LOWMARK_REQUIRES(mutex_);
-  HandlerResult Await(const std::string& id, Invocation& invocation, const Batch& batch);
+  HandlerResult Await(const std::string& id, Invocation& invocation, const Batch& batch,
+                      SteadyTime until);
   static void DropGone(Endpoint& endpoint);
 
   void OnNext(int endpoint, std::shared_ptr<HttpExchange> exchange);

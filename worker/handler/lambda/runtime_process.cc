@@ -90,10 +90,16 @@ std::string RuntimeProcess::RunOnce() {
 std::string RuntimeProcess::Tend(ChildProcess& child) {
   const SteadyTime start_deadline = SteadyDeadline(options_.start_timeout);
   SteadyTime stop_deadline = SteadyTime::max();
+  // What it wrote before its end is there at once; another process may hold its output open,
+  // and write on.
+  SteadyTime last_words = SteadyTime::max();
   std::string last_line, why;
   while (true) {
+    if (last_words == SteadyTime::max() && child.Wait(absl::ZeroDuration())) {
+      last_words = SteadyDeadline(kLookInterval);
+    }
     const auto line = child.ReadLine(kLookInterval);
-    if (line.ok()) {
+    if (line.ok() && std::chrono::steady_clock::now() < last_words) {
       if (!absl::StripAsciiWhitespace(*line).empty()) {
         options_.output(*line);
         last_line = line->substr(0, kShownBytes);

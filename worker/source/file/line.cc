@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxKeyBytes = size_t{64} << 10;
-// The years 1 to 9999, which is what times on the wire can be.
+// The years 1 to 9999.
 constexpr double kEarliest = -62135596800;
 constexpr double kLatest = 253402300799;
 

@@ -146,7 +146,7 @@ absl::Status KafkaReader::ReadEvents(const ReadLimits& limits, ReadResult& resul
 }
 
 bool KafkaReader::Add(KafkaEvent event, const ReadLimits& limits, ReadResult& result) {
-  const auto size = static_cast<int64_t>(event.record.record.data.size());
+  const int64_t size = RecordBytes(event.record.record);
   const bool too_many = !result.records.empty() && bytes_ + size > limits.max_bytes;
   if (too_many || event.offset > EndOf(limits)) {
     // Nothing lies before it.
@@ -157,6 +157,7 @@ bool KafkaReader::Add(KafkaEvent event, const ReadLimits& limits, ReadResult& re
   }
   bytes_ += size;
   next_ = event.offset + 1;
+  given_ = true;
   result.records.push_back(std::move(event.record));
   return true;
 }
@@ -197,7 +198,7 @@ absl::Status KafkaReader::OnOutOfRange(ReadResult& result) {
         absl::StrCat(options_.shard, ": the broker did not have offset ", next_, " for a moment"));
   }
   // Retention was quicker than the first read, which promised no certain record.
-  const bool nothing_promised = from_.kind == Position::Kind::kTrimHorizon;
+  const bool nothing_promised = from_.kind == Position::Kind::kTrimHorizon && !given_;
   const std::string gone =
       absl::StrCat(options_.shard, ": offset ", next_, " is gone (", there, "): up to ",
                    range->first - next_, " records were deleted before they were read");

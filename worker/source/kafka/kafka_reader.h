@@ -77,6 +77,7 @@ class KafkaReader : public ShardReader {
 
   bool resolved_ = false;
   int64_t next_ = 0;                // the offset after what was returned last
+  bool given_ = false;              // whether any record was returned
   bool end_seen_ = false;           // a kEnd came after it
   bool flowing_ = false;            // something came since it was taken over
   std::optional<KafkaEvent> held_;  // came, but did not fit in what was asked for

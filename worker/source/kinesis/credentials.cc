@@ -58,6 +58,10 @@ absl::StatusOr<AwsCredentials> Credentials::End(absl::StatusOr<AwsCredentials> f
   if (fetched.ok()) {
     current_ = *fetched;
     fetch_after_ = std::max(fetched->expiration - kRefreshBefore, now + kRetryRefresh);
+    // For those who waited for it, where it is of no use.
+    problem_ = absl::UnavailableError(
+        absl::StrCat("AWS credentials: those that were fetched expire at ",
+                     absl::FormatTime(fetched->expiration), ": is this machine's clock right?"));
     return fetched;
   }
   problem_ = fetched.status();

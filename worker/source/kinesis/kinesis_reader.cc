@@ -11,6 +11,8 @@ namespace {
 
 // What GetRecords returns at most.
 constexpr int32_t kMostRecords = 10000;
+// Five times a second, so many are what a shard takes.
+constexpr int32_t kLeastRecords = 200;
 
 // "shardId-000000000012" against others of its kind: later ones have higher numbers.
 bool IsLater(const std::string& shard, const std::string& than) {
@@ -85,7 +87,8 @@ absl::Status KinesisReader::Fetch(const ReadLimits& limits) {
     if (auto s = RenewIterator(); !s.ok()) return absl::IsNotFound(s) ? OnNotFound(s) : s;
   }
   const bool much = *reading_.surplus_bytes < reading_.most_surplus_bytes;
-  const int32_t limit = much ? kMostRecords : std::min(kMostRecords, limits.max_records);
+  const int32_t limit =
+      much ? kMostRecords : std::clamp(limits.max_records, kLeastRecords, kMostRecords);
   auto page = reading_.api->GetRecords(iterator_, limit);
   // What fails is spaced by who reads: a read that waited for the quota here would look as if
   // all were well again.
