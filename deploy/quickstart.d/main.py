@@ -41,6 +41,8 @@ def main(option="", built=None, part=""):
     if not keep:
         terminal.say()
         terminal.say("  Nothing is left running; `deploy/quickstart --keep` leaves it.")
+    if not built:
+        terminal.say("  To use the programs: cmake --install build --prefix ~/.local, or /usr with sudo.")
     terminal.say(f"  All of it took {time.monotonic() - start:.0f} s. What to read next: README.md")
     return 0
 

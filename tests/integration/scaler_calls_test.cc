@@ -192,7 +192,7 @@ TEST(ScalerLoop, ReadsAStreamOnceForAllThatWatchIt) {
   const auto stub = ExternalScaler::NewStub(
       grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()));
   ASSERT_TRUE(store.CreateStream("s", Policy()).ok());
-  ASSERT_TRUE(store.AddShards("s", {{"1"}}).ok());
+  ASSERT_TRUE(store.AddShards("s", {{"1", {}}}).ok());
 
   constexpr int kWatchers = 5;
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;

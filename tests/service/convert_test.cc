@@ -70,8 +70,9 @@ TEST(ConvertDuration, RefusesWhatIsNoDuration) {
 }
 
 TEST(ConvertTime, ComesBackTheSame) {
-  for (absl::Time time : {absl::UnixEpoch(), absl::FromUnixNanos(1), absl::FromUnixNanos(kMost / 2),
-                          absl::FromUnixSeconds(9'223'372'035) + absl::Nanoseconds(999'999'999)}) {
+  for (absl::Time time :
+       {kEarliestArrival, kLatestArrival, absl::FromUnixNanos(1), absl::FromUnixNanos(kMost / 2),
+        absl::FromUnixSeconds(9'223'372'035) + absl::Nanoseconds(999'999'999)}) {
     google::protobuf::Timestamp proto;
     ToProto(time, &proto);
     auto back = TimeFromProto("t", proto);

@@ -136,7 +136,9 @@ TEST_F(ApplyTest, NamesTheStreamThatCannotBeChanged) {
   const std::string file = File("streams: {new: {}, orders: {config: {batch_size: 10}}}");
   server.on_update = LowmarkError(grpc::StatusCode::ABORTED, "ETAG_MISMATCH", "it was changed");
   EXPECT_EQ(Run({"streams", "apply", "-f", file}), 1);
-  EXPECT_EQ(err, "lowmark: the stream orders: it was changed; read it again, and decide anew\n");
+  EXPECT_EQ(err,
+            "lowmark: the stream orders: it was changed; read it again, and decide anew; applied "
+            "before it: new\n");
   // Run again, it does the rest.
   server.on_update = grpc::Status::OK;
   EXPECT_EQ(Run({"streams", "apply", "-f", file}), 0) << err;
