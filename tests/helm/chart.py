@@ -72,10 +72,14 @@ class FakeCluster(http.server.BaseHTTPRequestHandler):
 
     KINDS = {"/api/v1": ("ConfigMap", "Pod", "Service", "ServiceAccount", "Secret"),
              "/apis/apps/v1": ("Deployment",), "/apis/batch/v1": ("Job",),
-             "/apis/policy/v1": ("PodDisruptionBudget",)}
+             "/apis/keda.sh/v1alpha1": ("ScaledObject",), "/apis/policy/v1": ("PodDisruptionBudget",)}
 
     def answer(self):
         path = self.path.split("?")[0]
+        for thing in self.server.things:
+            if path == (f"/apis/{thing['apiVersion']}/namespaces/{thing['metadata']['namespace']}/"
+                        f"{thing['kind'].lower()}s/{thing['metadata']['name']}"):
+                return thing
         if path == "/version":
             return {"major": "1", "minor": "35", "gitVersion": "v1.35.0"}
         if path == "/api":
@@ -103,9 +107,10 @@ class FakeCluster(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def fake_cluster():
-    """Its address, while it runs."""
+def fake_cluster(*things):
+    """Its address, while it runs. `things` are the objects that it has."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeCluster) as server:
+        server.things = things
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -2,7 +2,7 @@
 
 import unittest
 
-from chart import WithValues, find
+from chart import HELMS, NEWEST, WithValues, fake_cluster, find, objects, template
 
 DATABASE = "database: {url: x}\n"
 COORDINATOR = "mine-lowmark-coordinator"
@@ -84,6 +84,70 @@ class OverridesTest(WithValues):
             self.assertEqual([(c["name"], c["restartPolicy"]) for c in pod["initContainers"]],
                              [("proxy", "Always")])
             self.assertEqual(len(pod["containers"]), 1)
+
+    def test_jobs_act_as_coordinators_do(self):
+        for hooks in ("false", "true"):
+            things = self.accepted(
+                "database: {existingSecret: x}\nstreams: {orders: {}}\n"
+                "migrations: {mode: job, useHelmHooks: %s}\n"
+                "coordinator: {serviceAccountName: cloud}" % hooks)
+            jobs = [t["spec"]["template"]["spec"] for t in things if t["kind"] == "Job"]
+            self.assertEqual(len(jobs), 2)
+            for pod in (*jobs, find(things, "Pod", "mine-lowmark-test")["spec"], self.pod(things)):
+                self.assertEqual(pod["serviceAccountName"], "cloud")
+
+    def test_a_hook_has_no_service_account_that_is_not_there_yet(self):
+        values = ("database: {existingSecret: x}\nmigrations: {mode: job, useHelmHooks: %s}\n"
+                  "serviceAccount: {create: %s, name: ours}")
+        for hooks, create, account in (("true", "true", "default"), ("true", "false", "ours"),
+                                       ("false", "true", "ours")):
+            things = self.accepted(values % (hooks, create))
+            job = next(t for t in things if t["kind"] == "Job")["spec"]["template"]["spec"]
+            self.assertEqual(job["serviceAccountName"], account)
+
+    def test_names_that_yaml_takes_for_something_else_stay_names(self):
+        for name in ("2024", "true", "1e3", "null"):
+            group_name = group("replicas: 1, topologySpreadConstraints: [{topologyKey: zone, maxSkew: 1,"
+                               " whenUnsatisfiable: DoNotSchedule}], pdb: {enabled: true}").replace(
+                                   "{orders:", "{'%s':" % name)
+            things = self.accepted(
+                DATABASE + "fullnameOverride: marks\nnameOverride: '7'\n"
+                "networkPolicy: {enabled: true}\nmetrics: {podMonitor: {enabled: true}}\n" + group_name)
+            deployment = find(things, "Deployment", "marks-worker-" + name)
+            said = deployment["spec"]["selector"]["matchLabels"]
+            self.assertEqual(said, {
+                "app.kubernetes.io/name": "7", "app.kubernetes.io/instance": "mine",
+                "app.kubernetes.io/component": "worker", "lowmark.io/worker-group": name})
+            labels = deployment["spec"]["template"]["metadata"]["labels"]
+            self.assertLessEqual(said.items(), labels.items())
+            spread = self.pod(things, "marks-worker-" + name)["topologySpreadConstraints"][0]
+            self.assertEqual(spread["labelSelector"]["matchLabels"], said)
+            for thing in things:
+                for value in thing["metadata"]["labels"].values():
+                    self.assertIsInstance(value, str)
+
+    def number(self, program, values, live):
+        """How many workers an upgrade asks for while `live` run; with None there are none yet."""
+        there = [] if live is None else [{
+            "apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": live},
+            "metadata": {"name": WORKER, "namespace": "streams",
+                         "labels": {"app.kubernetes.io/managed-by": "Helm"},
+                         "annotations": {"meta.helm.sh/release-name": "mine",
+                                         "meta.helm.sh/release-namespace": "streams"}}}]
+        with fake_cluster(*there) as address:
+            done = template(program, self.file(values), NEWEST, "--dry-run=server",
+                            "--disable-openapi-validation", "--kube-apiserver", address)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return find(objects(done.stdout), "Deployment", WORKER)["spec"].get("replicas")
+
+    def test_workers_that_are_scaled_keep_the_number_that_runs(self):
+        scaled = DATABASE + group("autoscaling: {enabled: true, type: keda, minReplicas: %d}")
+        for program in HELMS.values():
+            self.assertEqual(self.number(program, scaled % 0, 6), 6)
+        for least, live, kept in ((0, 0, 0), (3, 1, 3), (1, 0, 1), (0, None, None)):
+            with self.subTest(least=least, live=live):
+                self.assertEqual(self.number(HELMS["Helm 3"], scaled % least, live), kept)
+        self.assertEqual(self.number(HELMS["Helm 3"], DATABASE + group("replicas: 2"), 6), 2)
 
     def test_each_group_may_have_a_service_account(self):
         things = self.accepted(DATABASE + group("serviceAccountName: orders, revisionHistoryLimit: 2,"

@@ -31,13 +31,16 @@
 {{- end -}}
 {{- end -}}
 
-{{/* {root, component, group}: what never changes, by which pods are found. */}}
+{{/*
+{root, component, group}: what never changes, by which pods are found. Quoted: names such as
+2024 and true are texts.
+*/}}
 {{- define "lowmark.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .group }}
-lowmark.io/worker-group: {{ . }}
+lowmark.io/worker-group: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -69,10 +69,11 @@ tolerations:
 {{/*
 {root, values, beforeRelease}: what all pods have in common. Service links would give the
 programs variables like LOWMARK_COORDINATOR_PORT, named after services. A hook runs
-before the release's service account is there.
+before the release's service account is there; one that is named is the user's own.
 */}}
 {{- define "lowmark.plainPodFields" -}}
-serviceAccountName: {{ ternary "default" (default (include "lowmark.serviceAccountName" .root) .values.serviceAccountName) (and (default false .beforeRelease) .root.Values.serviceAccount.create) }}
+{{- $ours := ternary "default" (include "lowmark.serviceAccountName" .root) (and (default false .beforeRelease) .root.Values.serviceAccount.create) -}}
+serviceAccountName: {{ default $ours .values.serviceAccountName }}
 automountServiceAccountToken: {{ .root.Values.serviceAccount.automount }}
 enableServiceLinks: false
 {{- with .root.Values.imagePullSecrets }}
@@ -96,10 +97,10 @@ securityContext:
 
 {{/*
 {root, beforeRelease}: what pods of jobs and of `helm test` have in common, which go where
-coordinators go.
+coordinators go, and as whom.
 */}}
 {{- define "lowmark.commandPodFields" -}}
-{{- $values := pick .root.Values.coordinator "podSecurityContext" "priorityClassName" "nodeSelector" "tolerations" -}}
+{{- $values := pick .root.Values.coordinator "serviceAccountName" "podSecurityContext" "priorityClassName" "nodeSelector" "tolerations" -}}
 {{- include "lowmark.plainPodFields" (dict "root" .root "values" $values "beforeRelease" .beforeRelease) }}
 {{- include "lowmark.placement" (dict "values" $values) }}
 {{- end -}}
