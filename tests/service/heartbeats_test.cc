@@ -17,7 +17,7 @@ class HeartbeatsTest : public testing::Test {
  protected:
   using View = absl::StatusOr<SessionView>;
 
-  HeartbeatsTest() {
+  explicit HeartbeatsTest(size_t most_tasks = 100) : executor_(1, most_tasks) {
     for (const char* stream : {"s", "other"}) {
       EXPECT_TRUE(memory_.CreateStream(stream, Policy()).ok());
       for (const char* worker : {"v", "w"}) {
@@ -38,7 +38,7 @@ class HeartbeatsTest : public testing::Test {
   FaultStore store_{memory_};
   Answers<View> answers_;
   Heartbeats heartbeats_{store_, executor_, absl::Minutes(1)};
-  Executor executor_{1, 100};  // goes first, when it has run all
+  Executor executor_;  // goes first, when it has run all
 };
 
 TEST_F(HeartbeatsTest, WhatArrivesTogetherIsWrittenTogether) {
@@ -84,6 +84,38 @@ TEST_F(HeartbeatsTest, ABusyStreamKeepsNoOtherWaiting) {
   EXPECT_TRUE(answers_.Await(1));
   stop = true;
   ASSERT_TRUE(last.Await(1));
+}
+
+// Where the executor has no room for more than one task.
+class CrowdedHeartbeatsTest : public HeartbeatsTest {
+ protected:
+  CrowdedHeartbeatsTest() : HeartbeatsTest(1) {}
+};
+
+// Whether its first heartbeat found no room or one that came while another was written.
+TEST_F(CrowdedHeartbeatsTest, AStreamThatWasRefusedIsServedOnceThereIsRoom) {
+  store_.Hold(StoreCall::kRenewSessions);
+  heartbeats_.Beat("s", Renewal{"v"}, Never, answers_.Sink());
+  ASSERT_TRUE(store_.AwaitHeld(StoreCall::kRenewSessions, 1, kPatience));
+  Answers<bool> room;
+  ASSERT_TRUE(executor_.Run([&] { room.Sink()(true); }));
+
+  Answers<View> first, later;
+  heartbeats_.Beat("other", Renewal{"v"}, Never, first.Sink());
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(Reason(first.All()[0].status()), kUnavailable);
+  heartbeats_.Beat("s", Renewal{"w"}, Never, later.Sink());
+  store_.Release(StoreCall::kRenewSessions);
+  ASSERT_TRUE(later.Await(1));
+  EXPECT_EQ(Reason(later.All()[0].status()), kUnavailable);
+
+  ASSERT_TRUE(room.Await(1));
+  for (const char* stream : {"other", "s"}) {
+    Answers<View> again;
+    heartbeats_.Beat(stream, Renewal{"w"}, Never, again.Sink());
+    ASSERT_TRUE(again.Await(1)) << stream;
+    EXPECT_TRUE(again.All()[0].ok()) << stream;
+  }
 }
 
 }  // namespace
