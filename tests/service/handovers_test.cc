@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "service/core/lease.h"
 #include "store/memory/memory_store.h"
@@ -109,6 +111,23 @@ TEST_F(HandoversTest, AsksForTheExcessAndNoMore) {
   // It stays with the same shards.
   ASSERT_TRUE(AwaitPass());
   EXPECT_EQ(handovers.AskAll("s", "a"), asked);
+}
+
+// Of all workers together: this share of the stream's shards, and ten at least.
+TEST_F(HandoversTest, AsksForNoMoreAtATimeThanMayMove) {
+  MakeStream(100);
+  ASSERT_EQ(Lease("a", 50), 50u);
+  ASSERT_EQ(Lease("b", 50), 50u);
+  ASSERT_EQ(Lease("c", 100), 0u);
+  for (auto [moves, most] : {std::pair{0.2, 20u}, std::pair{0.001, 10u}, std::pair{1.0, 33u}}) {
+    HandoverOptions options = kPatient;
+    options.moves = moves;
+    Handovers handovers(store_, metrics_, options);
+    handovers.NoteActivity("s");
+    ASSERT_TRUE(AwaitPass());
+    const size_t asked = handovers.AskAll("s", "a").size() + handovers.AskAll("s", "b").size();
+    EXPECT_EQ(asked, most) << moves;
+  }
 }
 
 TEST_F(HandoversTest, FollowsWhatIsGivenBack) {

@@ -120,6 +120,7 @@ TEST_F(ReportTest, DeadLetterHoldsTheRecordsItIsAbout) {
   EXPECT_EQ(letter.range.error_type, "ValueError");
   EXPECT_EQ(letter.epoch, report.epoch);
   EXPECT_EQ(letter.delivery, report.delivery);
+  EXPECT_EQ(letter.batch_id, shard_.state.batch_id);
   EXPECT_EQ(letter.worker, "w");
   ASSERT_EQ(letter.records.size(), 1u);
   EXPECT_EQ(letter.records[0].data, "one");
