@@ -49,11 +49,14 @@ class PostgresStoreTest : public testing::Test {
     return std::move(grant->leases);
   }
 
-  absl::StatusOr<LeaseGrant> Lease(const std::string& worker, int32_t max_leases) {
+  // As a worker does that knows of `held` leases.
+  absl::StatusOr<LeaseGrant> Lease(const std::string& worker, int32_t max_leases,
+                                   int32_t held = 0) {
     OneCall call;
     call.stream = "s";
     call.worker = worker;
     call.max_leases = max_leases;
+    call.held = held;
     call.session_ttl = absl::Minutes(10);
     return LeaseOne(*store_, call);
   }
