@@ -143,12 +143,29 @@ TEST_F(OutageTest, LostAnswersAreRepeatedThroughACutAsWell) {
   EXPECT_EQ(proxy_.cuts(), 2);
 }
 
+// All of them, however many there were.
 TEST_F(OutageTest, ConnectionsThatWereCutWhileIdleAreReplacedUnnoticed) {
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(store_->GetStream("s").ok());
-    database_.Query(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = "
-        "'lowmark' AND datname = current_database()");
+  const auto leases = AddLeased({"0", "1"});
+  for (int delivery : {1, 2, 3}) {
+    // Two calls at a time, so that there are two connections.
+    pqxx::connection blocker(database_.options().connection);
+    pqxx::work block(blocker);
+    block.exec("SELECT FROM lowmark.shards FOR UPDATE");
+    std::vector<std::thread> threads;
+    for (const LeaseGrant::Lease& lease : leases) {
+      threads.emplace_back([&] {
+        EXPECT_TRUE(Update(*store_, {Success(lease, delivery, absl::StrCat(delivery))})[0].ok());
+      });
+    }
+    EXPECT_TRUE(AwaitBlocked(2));
+    block.abort();
+    for (std::thread& thread : threads) thread.join();
+    const std::string ours =
+        " FROM pg_stat_activity WHERE application_name = 'lowmark' AND datname = "
+        "current_database()";
+    database_.Query("SELECT count(pg_terminate_backend(pid))" + ours);
+    ASSERT_TRUE(Await("SELECT count(*)" + ours, "0"));
+    EXPECT_TRUE(store_->GetStream("s").ok());
     EXPECT_TRUE(store_->GetStream("s").ok());
   }
 }
@@ -180,13 +197,32 @@ TEST_F(OutageTest, RecoversWhenTheDatabaseComesBack) {
   EXPECT_EQ(Get("0").state.position, Position::After("20"));
 }
 
-TEST_F(OutageTest, AReadOnlyDatabaseIsUnavailable) {
+TEST_F(OutageTest, AReadOnlyDatabaseIsConnectedToByNobody) {
   AddLeased({"0"});
   database_.Query(
       absl::StrCat("ALTER DATABASE ", database_.name(), " SET default_transaction_read_only = on"));
   auto store = std::make_unique<PostgresStore>(database_.app_options());
   EXPECT_EQ(store->Check().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(store->CreateStream("t", Policy()).status().code(), absl::StatusCode::kUnavailable);
+}
+
+// A primary that is demoted keeps the connections that it has.
+TEST_F(OutageTest, ADatabaseThatBecomesReadOnlyIsUnavailable) {
+  ASSERT_TRUE(store_->Check().ok());
+  database_.Query("ALTER SYSTEM SET default_transaction_read_only = on");
+  database_.Query("SELECT pg_reload_conf()");
+  const SteadyTime deadline = SteadyDeadline(absl::Seconds(60));
+  absl::Status status;
+  do {
+    status = store_->Check();
+  } while (status.ok() && SteadyDeadline(absl::ZeroDuration()) < deadline);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  status = store_->CreateStream("t", Policy()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  database_.Query("ALTER SYSTEM RESET default_transaction_read_only");
+  database_.Query("SELECT pg_reload_conf()");
+  EXPECT_TRUE(Await("SHOW default_transaction_read_only", "off"));
+  EXPECT_TRUE(store_->CreateStream("t", Policy()).ok());
 }
 
 // A lock that is held on and on, by an operator's psql for example, costs the
@@ -220,6 +256,25 @@ TEST_F(OutageTest, CallsBeyondThePoolWaitTheirTurn) {
   EXPECT_EQ(database_.Query("SELECT count(*) <= 2 FROM pg_stat_activity WHERE application_name = "
                             "'lowmark' AND datname = current_database()"),
             "t");
+}
+
+TEST_F(OutageTest, ACallThatGetsNoTurnInThePoolIsUnavailable) {
+  const auto leases = AddLeased({"0"});
+  PostgresOptions options = Patient(database_.app_options());
+  options.pool_size = 1;
+  options.connect_timeout = absl::Seconds(1);
+  PostgresStore narrow(options);
+  pqxx::connection blocker(database_.options().connection);
+  pqxx::work block(blocker);
+  block.exec("SELECT FROM lowmark.shards FOR UPDATE");
+  absl::Status first = absl::UnknownError("not called");
+  std::thread waiting([&] { first = Update(narrow, {Success(leases[0], 1, "1")})[0]; });
+  EXPECT_TRUE(AwaitBlocked(1));
+  EXPECT_EQ(narrow.GetShard("s", "0").status().code(), absl::StatusCode::kUnavailable);
+  block.abort();
+  waiting.join();
+  EXPECT_TRUE(first.ok()) << first;
+  EXPECT_TRUE(narrow.GetShard("s", "0").ok());
 }
 
 TEST_F(OutageTest, HintsGoOnAfterTheConnectionBroke) {
