@@ -1,4 +1,6 @@
 // Leases and sessions.
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/store/store_contract.h"
 #include "tests/support/one_call.h"
 
@@ -229,6 +231,15 @@ TEST_P(StoreContract, AnExpiredSessionEndsWhenAnotherWorkerAsks) {
             absl::StatusCode::kAborted);
 }
 
+// It would live until the clock is where it was.
+TEST_P(StoreContract, ASessionFromBeforeTheClockWasSetBackHasExpired) {
+  AddShards({"a"});
+  MustLease("v", 1);
+  Advance(-absl::Hours(1));
+  EXPECT_THAT(Ids(MustLease("w", 1)), ElementsAre("a"));
+  EXPECT_EQ(Reason(store().CheckSession("s", "v")), kSessionExpired);
+}
+
 TEST_P(StoreContract, AWorkerMayRenewAnExpiredSessionThatNobodyEnded) {
   AddShards({"a"});
   MustLease("v", 1);
@@ -332,22 +343,30 @@ TEST_P(StoreContract, HintsWhenAShardMayBeFree) {
   do {
     ASSERT_TRUE(store().AddShards("s", {{absl::FormatTime(absl::Now()), {}}}).ok());
   } while (!hints_.Await("s", absl::Milliseconds(200)));
-  hints_.Clear();
+  // Hints come in their order: once this one did, none of before is on its way.
+  ASSERT_TRUE(store().CreateStream("marker", TestPolicy()).ok());
+  int markers = 0;
+  const auto clear = [&] {
+    ASSERT_TRUE(store().AddShards("marker", {{absl::StrCat(++markers), {}}}).ok());
+    ASSERT_TRUE(hints_.Await("marker"));
+    hints_.Clear();
+  };
+  clear();
   LeaseGrant grant = MustLease("w", 1);
 
   ASSERT_TRUE(store().AddShards("s", {{"a", {}}}).ok());
   EXPECT_TRUE(hints_.Await("s")) << "a new shard";
-  hints_.Clear();
+  clear();
   ASSERT_TRUE(Update(ReleaseOf(grant.leases[0].shard)).ok());
   EXPECT_TRUE(hints_.Await("s")) << "a released one";
 
   grant = MustLease("w", 1);
   ASSERT_TRUE(store().AddShards("s", {{"child", {grant.leases[0].shard.shard}}}).ok());
-  hints_.Clear();
+  clear();
   ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
   EXPECT_TRUE(hints_.Await("s")) << "a child whose parents are done";
 
-  hints_.Clear();
+  clear();
   for (bool paused : {true, false}) {
     ASSERT_TRUE(store()
                     .UpdateStream("s", "",

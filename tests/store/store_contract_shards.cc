@@ -299,6 +299,18 @@ TEST_P(StoreContract, RefusesChangesThatNoDecisionMayMake) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << i << ": " << status;
     EXPECT_EQ(MustGet("0"), before) << i;
   }
+  ASSERT_TRUE(store().AddShards("s", {{"over", {}}}).ok());
+  const LeaseGrant over = MustLease("w", 1, /*held=*/1);
+  ASSERT_TRUE(Update(Report(over.leases[0], Succeeded{"", "", 0, true})).ok());
+  const absl::Status revived = Update({"over", [](const ShardView& view) {
+                                         ShardChange change;
+                                         change.changed = true;
+                                         change.shard = view.shard;
+                                         change.shard.state.position = Position::After("11");
+                                         return absl::StatusOr<ShardChange>(change);
+                                       }});
+  EXPECT_EQ(revived.code(), absl::StatusCode::kInternal) << revived;
+  EXPECT_TRUE(MustGet("over").state.done());
   const absl::Status early = Update({"1", [](const ShardView& view) {
                                        ShardChange change;
                                        change.changed = true;
