@@ -158,9 +158,10 @@ TEST_F(ForwarderTest, DoesNotSpinAtADestinationThatIsDown) {
   MakeStream("a", 100);
   network_.Answer("a", absl::UnavailableError("down"));
   ForwarderOptions options = Quick();
-  options.unavailable = {absl::Hours(1), 2, absl::Hours(1), 0};
+  // The second pause is an hour.
+  options.unavailable = {absl::Milliseconds(10), 1e6, absl::Hours(1), 0};
   auto forwarder = Start(options);
-  ASSERT_TRUE(network_.Await([&] { return network_.tries("a") >= 1; }));
+  ASSERT_TRUE(network_.Await([&] { return network_.tries("a") >= 2; }));
   // A hundred looks of another stream's later it was not tried again.
   MakeStream("b", 1);
   ASSERT_TRUE(AwaitTaken("b", 1));
@@ -168,7 +169,7 @@ TEST_F(ForwarderTest, DoesNotSpinAtADestinationThatIsDown) {
   ASSERT_TRUE(
       network_.Await([&] { return store_.Calls(StoreCall::kListOutboxes) >= looks + 100; }));
   forwarder.reset();
-  EXPECT_EQ(network_.tries("a"), 1);
+  EXPECT_EQ(network_.tries("a"), 2);
 }
 
 // The letter that is refused waits by itself; the error is the operator's to see.
@@ -327,14 +328,27 @@ TEST_F(ForwarderTest, MakesADestinationOnceUnlessItFails) {
   EXPECT_TRUE(network_.Await([&] { return network_.made() >= 3; }));
 }
 
+// One of the same name does not wait for what its namesake waited for.
 TEST_F(ForwarderTest, ADeletedStreamIsForgotten) {
   MakeStream("a", 1);
   network_.Answer("a", absl::UnavailableError("down"));
-  auto forwarder = Start();
+  ForwarderOptions options = Quick();
+  options.unavailable = {absl::Hours(1), 2, absl::Hours(1), 0};
+  auto forwarder = Start(options);
   ASSERT_TRUE(network_.Await([&] { return network_.tries("a") >= 1; }));
+  // Where both threads are at others, none is at it any more.
+  for (const char* other : {"b", "c"}) {
+    network_.Hold(other);
+    MakeStream(other, 1);
+    ASSERT_TRUE(network_.Await([&] { return network_.waiting(other) == 1; }));
+  }
   ASSERT_TRUE(memory_.DeleteStream("a", "").ok());
-  MakeStream("b", 1);
-  ASSERT_TRUE(AwaitTaken("b", 1));
+  const int64_t looks = store_.Calls(StoreCall::kListOutboxes);
+  ASSERT_TRUE(network_.Await([&] { return store_.Calls(StoreCall::kListOutboxes) >= looks + 3; }));
+  network_.Answer("a", absl::OkStatus());
+  MakeStream("a", 1);
+  for (const char* other : {"b", "c"}) network_.Release(other);
+  EXPECT_TRUE(AwaitTaken("a", 1));
 }
 
 TEST_F(ForwarderTest, ShowsWhatWaits) {
