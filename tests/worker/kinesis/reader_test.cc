@@ -131,9 +131,9 @@ TEST(ReadQuota, IsFiveReadsAndTwoMegabytesASecond) {
 }
 
 TEST_F(KinesisSourceTest, AShardIsLeftAloneWhileItsQuotaIsSpent) {
-  // A megabyte: half a second's worth.
+  // Four megabytes: two seconds' worth.
   kinesis_.Answer("GetRecords",
-                  RecordsAnswer({KinesisRecord(1, std::string(1'000'000, 'x'))}, "next", 5000));
+                  RecordsAnswer({KinesisRecord(1, std::string(4'000'000, 'x'))}, "next", 5000));
   auto reader = Open(Position::TrimHorizon());
   ASSERT_TRUE(Read(*reader).ok());
   // Whoever reads it next in this process, too.
@@ -144,7 +144,7 @@ TEST_F(KinesisSourceTest, AShardIsLeftAloneWhileItsQuotaIsSpent) {
     EXPECT_THAT(result->records, IsEmpty());
     EXPECT_EQ(result->state, State::kMore);
     EXPECT_GT(result->pause, absl::ZeroDuration());
-    EXPECT_LE(result->pause, absl::Milliseconds(500));
+    EXPECT_LE(result->pause, absl::Seconds(2));
   }
   EXPECT_EQ(kinesis_.requests("GetRecords").size(), 1);
 }
@@ -264,6 +264,19 @@ TEST_F(KinesisSourceTest, AnExpiredIteratorIsRenewedAfterTheLastRecord) {
   for (int i = 0; i < 2; ++i) kinesis_.Refuse("GetRecords", 400, "ExpiredIteratorException");
   EXPECT_TRUE(Read(*reader).ok());
   EXPECT_EQ(Read(*reader).status().code(), absl::StatusCode::kUnavailable);
+}
+
+// Whatever is wrong with it, the next one may be better.
+TEST_F(KinesisSourceTest, AnIteratorThatIsRefusedIsNotUsedAgain) {
+  auto reader = Open(Position::TrimHorizon());
+  kinesis_.Answer("GetRecords", RecordsAnswer({KinesisRecord(7, "seven")}, "bad"));
+  ASSERT_TRUE(Read(*reader).ok());
+  kinesis_.Refuse("GetRecords", 400, "InvalidArgumentException", "Invalid ShardIterator.");
+  EXPECT_EQ(Read(*reader).status().code(), absl::StatusCode::kFailedPrecondition);
+  kinesis_.Answer("GetShardIterator", {{"ShardIterator", "renewed"}});
+  kinesis_.Answer("GetRecords", RecordsAnswer({KinesisRecord(8, "eight")}, "next"));
+  EXPECT_THAT(Data(*Read(*reader)), ElementsAre("eight"));
+  EXPECT_EQ(kinesis_.requests("GetRecords").back().body["ShardIterator"], "renewed");
 }
 
 TEST_F(KinesisSourceTest, APositionThatIsNotInTheShardIsSaidToBeWrong) {

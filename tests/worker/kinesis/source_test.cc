@@ -118,6 +118,23 @@ TEST_F(KinesisSourceTest, AskingForTheArnMayBeForbidden) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("or give the stream's ARN"));
 }
 
+// Where they came from there may be others by now.
+TEST_F(KinesisSourceTest, CredentialsThatAreRefusedAreFetchedAgain) {
+  options_.access_key_id.clear();
+  options_.secret_access_key.clear();
+  setenv("AWS_ACCESS_KEY_ID", "OLD", 1);
+  setenv("AWS_SECRET_ACCESS_KEY", "SECRET", 1);
+  Make();
+  kinesis_.Refuse("ListShards", 400, "ExpiredTokenException");
+  EXPECT_EQ(source_->ListShards().status().code(), absl::StatusCode::kUnauthenticated);
+  setenv("AWS_ACCESS_KEY_ID", "NEW", 1);
+  kinesis_.AnswerAlways("ListShards", {{"Shards", nlohmann::json::array()}});
+  EXPECT_TRUE(source_->ListShards().ok());
+  EXPECT_THAT(kinesis_.requests("ListShards").back().headers.at("authorization"),
+              HasSubstr("Credential=NEW/"));
+  for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}) unsetenv(name);
+}
+
 TEST_F(KinesisSourceTest, ATokenIsSigned) {
   options_.session_token = "TOKEN";
   Make();
