@@ -114,6 +114,11 @@ void FakeCoordinator::TakeAway(const std::string& shard) {
   if (granted.ok()) shards_[shard] = granted->shard;
 }
 
+void FakeCoordinator::Garble(const std::string& shard, bool in_report) {
+  MutexLock lock(mutex_);
+  (in_report ? garbled_in_report_ : garbled_in_lease_).insert(shard);
+}
+
 void FakeCoordinator::Restore(const Shard& shard) {
   MutexLock lock(mutex_);
   shards_[shard.shard] = shard;
@@ -245,6 +250,7 @@ grpc::Status FakeCoordinator::LeaseShard(grpc::ServerContext* context,
       ToProto(policy_, lease->mutable_config());
       lease->set_config_etag(absl::StrCat(etag_));
       ToProto(shard, CurrentDelivery(shard.state, policy_, absl::Now()), lease->mutable_delivery());
+      if (garbled_in_lease_.erase(shard.shard) > 0) lease->mutable_delivery()->clear_start();
     };
     int held = 0;
     for (const auto& [id, shard] : shards_) held += shard.owner == request->worker() ? 1 : 0;
@@ -296,6 +302,7 @@ absl::Status FakeCoordinator::Apply(const v1::ReportBatchRequest& request,
   ToProto(shard.state.position, response->mutable_checkpoint());
   if (!shard.state.done()) {
     ToProto(shard, CurrentDelivery(shard.state, policy_, absl::Now()), response->mutable_next());
+    if (garbled_in_report_.erase(shard.shard) > 0) response->mutable_next()->clear_start();
   } else {
     shard.owner.clear();
   }

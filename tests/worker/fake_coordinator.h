@@ -44,6 +44,9 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   void ExpireSessions();
   // The shard's lease is another worker's.
   void TakeAway(const std::string& shard);
+  // What the worker is next told to do with the shard is nothing that it understands: in a
+  // lease or, `in_report`, the answer to a report.
+  void Garble(const std::string& shard, bool in_report);
   // A failover loses what the shard has become since then.
   void Restore(const Shard& shard);
   // Asks for the shard, with the next heartbeat or, `in_report`, the next report.
@@ -59,7 +62,7 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   bool Await(const std::function<bool()>& condition);
 
   Shard shard(const std::string& shard);
-  // Reports that were applied, and all that came.
+  // Reports that were applied.
   std::vector<v1::ReportBatchRequest> applied();
   int calls(const std::string& method);
   std::set<std::string> workers();
@@ -74,7 +77,7 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   v1::ListingStat listing();
   int told();
   bool released(const std::string& shard);
-  // Whether every shard's checkpoint is AFTER `sequence`, or the shard's end.
+  // Whether the shard's checkpoint is this position.
   bool Reached(const std::string& shard, const Position& position);
 
  private:
@@ -117,6 +120,8 @@ class FakeCoordinator : public v1::CoordinatorService::Service {
   std::set<std::string> expired_ LOWMARK_GUARDED_BY(mutex_);  // and those that were
   std::set<std::string> asked_in_heartbeat_ LOWMARK_GUARDED_BY(mutex_);
   std::set<std::string> asked_in_report_ LOWMARK_GUARDED_BY(mutex_);
+  std::set<std::string> garbled_in_lease_ LOWMARK_GUARDED_BY(mutex_);
+  std::set<std::string> garbled_in_report_ LOWMARK_GUARDED_BY(mutex_);
   std::set<std::string> released_ LOWMARK_GUARDED_BY(mutex_);
   std::vector<v1::ReportBatchRequest> applied_ LOWMARK_GUARDED_BY(mutex_);
   std::map<std::string, int> calls_ LOWMARK_GUARDED_BY(mutex_);

@@ -1,4 +1,4 @@
-// What a worker does when its coordinator, source or handler is in trouble.
+// What a worker does when its coordinator or source is in trouble, and how it stops.
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -222,70 +222,6 @@ TEST_F(RunnerTest, SourceTroubleOfOneShardLeavesTheOthersAlone) {
   EXPECT_TRUE(StopWorker().ok());
 }
 
-TEST_F(RunnerTest, HandlerOutOfReachSpendsNoRetry) {
-  Policy policy = FastPolicy();
-  policy.maximum_retry_attempts = 0;
-  StartCoordinator(policy);
-  coordinator_->AddShard("0");
-  source_->Append("0", 1);
-  std::atomic<int> tries{0};
-  StartWorker([&](const Batch&) {
-    return ++tries < 5 ? HandlerResult::NotRun("Unreachable", "down") : HandlerResult::Success();
-  });
-  ASSERT_TRUE(AwaitAfter("0", 1));
-  EXPECT_TRUE(StopWorker().ok());
-  EXPECT_EQ(tries, 5);
-  EXPECT_TRUE(coordinator_->dead_letters().empty());
-  for (const Batch& batch : batches()) EXPECT_EQ(batch.attempt, 1);
-}
-
-TEST_F(RunnerTest, OverlongHandlerFailsWithoutHoldingUpOthers) {
-  Policy policy = FastPolicy();
-  policy.handler_timeout = absl::Seconds(1);
-  StartCoordinator(policy);
-  coordinator_->AddShard("slow");
-  source_->Append("slow", 1);
-  std::promise<void> go;
-  std::shared_future<void> gone = go.get_future();
-  std::atomic<int> slow{0};
-  StartWorker(
-      [&](const Batch& batch) {
-        if (batch.shard == "slow" && ++slow == 1) gone.wait();
-        return HandlerResult::Success();
-      },
-      [](WorkerOptions& options) {
-        options.threads = 1;
-        options.overrun_limit = absl::Milliseconds(1);
-      });
-  ASSERT_TRUE(coordinator_->Await([&] { return !coordinator_->applied().empty(); }));
-  EXPECT_EQ(coordinator_->applied()[0].failure().error_type(), "Timeout");
-  // The one thread is taken; another stands in for it.
-  coordinator_->AddShard("quick");
-  source_->Append("quick", 1);
-  ASSERT_TRUE(AwaitAfter("quick", 1));
-  ASSERT_TRUE(coordinator_->Await([&] { return !worker_->healthy(); }));
-  // Two batches of a shard never overlap: the retry waits for the first try.
-  EXPECT_EQ(slow, 1);
-  go.set_value();
-  ASSERT_TRUE(AwaitAfter("slow", 1));
-  EXPECT_EQ(slow, 2);
-  EXPECT_TRUE(StopWorker().ok());
-}
-
-TEST_F(RunnerTest, HandlerThatThrowsRaises) {
-  StartCoordinator();
-  coordinator_->AddShard("0");
-  source_->Append("0", 1);
-  std::atomic<int> tries{0};
-  StartWorker([&](const Batch&) -> HandlerResult {
-    if (++tries == 1) throw std::runtime_error("thrown\x01");
-    return HandlerResult::Success();
-  });
-  ASSERT_TRUE(AwaitAfter("0", 1));
-  EXPECT_TRUE(StopWorker().ok());
-  EXPECT_EQ(coordinator_->applied()[0].failure().error_message(), "thrown ");
-}
-
 TEST_F(RunnerTest, RefusedReportIsMadeAnew) {
   StartCoordinator();
   coordinator_->AddShard("0");
@@ -295,6 +231,20 @@ TEST_F(RunnerTest, RefusedReportIsMadeAnew) {
   ASSERT_TRUE(AwaitAfter("0", 1));
   EXPECT_TRUE(StopWorker().ok());
   EXPECT_THAT(deliveries(), ElementsAre("1", "1"));
+}
+
+// Another worker, of another version, may understand it.
+TEST_F(RunnerTest, GivesBackWhatItDoesNotUnderstand) {
+  StartCoordinator();
+  coordinator_->AddShard("0");
+  source_->Append("0", 20);
+  coordinator_->Garble("0", /*in_report=*/false);
+  coordinator_->Garble("0", /*in_report=*/true);
+  StartWorker();
+  ASSERT_TRUE(AwaitAfter("0", 20));
+  EXPECT_TRUE(StopWorker().ok());
+  EXPECT_THAT(deliveries(), ElementsAre("1-10", "11-20"));
+  EXPECT_EQ(coordinator_->calls("ReleaseShard"), 3) << "the last one as it stops";
 }
 
 // --- Stopping ------------------------------------------------------------------

@@ -84,10 +84,6 @@ class ScriptedSource : public Source {
     MutexLock lock(mutex_);
     shards_[shard].withheld = withhold;
   }
-  int opens(const std::string& shard) {
-    MutexLock lock(mutex_);
-    return shards_[shard].opens;
-  }
   int reads(const std::string& shard) {
     MutexLock lock(mutex_);
     return shards_[shard].reads;
@@ -113,7 +109,6 @@ class ScriptedSource : public Source {
                                                     const Position& from) override {
     MutexLock lock(mutex_);
     Shard& shard = shards_[id];
-    ++shard.opens;
     size_t next = 0;
     if (from.kind == Position::Kind::kLatest) next = shard.records.size();
     if (from.kind == Position::Kind::kAt || from.kind == Position::Kind::kAfter) {
@@ -133,7 +128,6 @@ class ScriptedSource : public Source {
     std::string vanished;
     int64_t lost = 0;
     bool withheld = false;
-    int opens = 0;
     int reads = 0;
   };
 
