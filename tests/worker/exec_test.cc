@@ -1,14 +1,15 @@
 #include "worker/handler/exec.h"
 
 #include <gmock/gmock.h>
-#include <signal.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include "absl/time/clock.h"
+#include "service/dev/process_handle.h"
+#include "tests/service/answers.h"
 
 namespace lowmark {
 namespace {
@@ -34,26 +35,18 @@ class ExecTest : public testing::Test {
     return (*handler)->Process(batch_);
   }
   // Waits until a process is gone; false when it stays.
-  static bool Gone(pid_t pid) {
-    for (const absl::Time end = absl::Now() + absl::Seconds(20); absl::Now() < end;) {
-      if (kill(pid, 0) != 0) return true;
-      // One that nobody waits for is as good as gone.
-      std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  static bool Gone(pid_t pid) { return ProcessHandle(pid).AwaitExit(kPatience); }
+  // Waits until a command has written its pid to the file "pid"; -1 when it does not.
+  pid_t ReadPid() {
+    pid_t pid = -1;
+    Eventually([&] {
+      std::ifstream file(directory_ + "/pid");
       std::string line;
-      std::getline(stat, line);
-      if (line.find(") Z ") != std::string::npos) return true;
-      std::this_thread::yield();
-    }
-    return false;
-  }
-  pid_t ReadPid(const std::string& name) {
-    for (const absl::Time end = absl::Now() + absl::Seconds(20); absl::Now() < end;) {
-      std::ifstream file(directory_ + "/" + name);
-      std::string line;
-      if (std::getline(file, line) && !file.eof()) return std::stoi(line);
-      std::this_thread::yield();
-    }
-    return -1;
+      if (!std::getline(file, line) || file.eof()) return false;
+      pid = std::stoi(line);
+      return true;
+    });
+    return pid;
   }
 
   Batch batch_;
@@ -126,18 +119,22 @@ TEST_F(ExecTest, ExitCodesOfAProgramThatRanAreFailures) {
 TEST_F(ExecTest, EmptyCommandIsRefused) { EXPECT_FALSE(ExecHandler::Create(" ").ok()); }
 
 TEST_F(ExecTest, KilledAtItsDeadlineWithAllItStarted) {
-  batch_.deadline = absl::Now() + absl::Milliseconds(300);
+  batch_.deadline = absl::Now() + absl::Seconds(3);
   const HandlerResult result = Run("sleep 1000 & echo $! > " + directory_ + "/pid; wait");
+  const pid_t pid = ReadPid();
+  ASSERT_GT(pid, 0);
   EXPECT_EQ(result.kind, Kind::kRaised);
   EXPECT_EQ(result.error_type, "Timeout");
-  EXPECT_TRUE(Gone(ReadPid("pid")));
+  EXPECT_TRUE(Gone(pid));
 }
 
 TEST_F(ExecTest, NothingStaysWhenItHasExited) {
   // What stays would hold the output open.
   const HandlerResult result = Run("sleep 1000 & echo $! > " + directory_ + "/pid; echo '{}'");
   EXPECT_EQ(result, HandlerResult::Success());
-  EXPECT_TRUE(Gone(ReadPid("pid")));
+  const pid_t pid = ReadPid();
+  ASSERT_GT(pid, 0);
+  EXPECT_TRUE(Gone(pid));
 }
 
 TEST_F(ExecTest, AWrongKeyIsAsThePolicySays) {
@@ -153,9 +150,10 @@ TEST_F(ExecTest, AbortEndsWhatRuns) {
   auto handler = ExecHandler::Create("echo $$ > " + directory_ + "/pid; sleep 1000");
   HandlerResult result;
   std::thread thread([&] { result = (*handler)->Process(batch_); });
-  const pid_t pid = ReadPid("pid");
+  const pid_t pid = ReadPid();
   (*handler)->Abort();
   thread.join();
+  ASSERT_GT(pid, 0);
   EXPECT_EQ(result.error_type, "Aborted");
   EXPECT_TRUE(Gone(pid));
 }

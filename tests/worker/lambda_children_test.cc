@@ -2,14 +2,14 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <future>
-#include <thread>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "service/dev/process_handle.h"
 #include "service/process/mutex.h"
+#include "tests/service/answers.h"
 #include "worker/handler/lambda.h"
 
 namespace lowmark {
@@ -57,17 +57,6 @@ class LambdaChildrenTest : public testing::Test {
     MutexLock lock(mutex_);
     return list;
   }
-  // One that nobody waits for is as good as gone.
-  static bool Gone(const std::string& pid) {
-    std::ifstream stat("/proc/" + pid + "/stat");
-    std::string line;
-    return !std::getline(stat, line) || line.find(") Z ") != std::string::npos;
-  }
-  static bool Await(const std::function<bool()>& condition) {
-    const absl::Time end = absl::Now() + absl::Seconds(30);
-    while (!condition() && absl::Now() < end) std::this_thread::yield();
-    return condition();
-  }
 
   LambdaOptions options_;
   Mutex mutex_;
@@ -83,7 +72,7 @@ TEST_F(LambdaChildrenTest, ProcessesBatches) {
   EXPECT_EQ(Do("ok"), HandlerResult::Success());
   EXPECT_EQ(handler_->stats().starts, 1);
   // What it writes is passed on.
-  EXPECT_TRUE(Await([&] { return Copy(lines_).size() == 3; }));
+  EXPECT_TRUE(Eventually([&] { return Copy(lines_).size() == 3; }));
   EXPECT_THAT(Copy(lines_), ElementsAre("got ok", "got fail 7", "got ok"));
 }
 
@@ -92,7 +81,7 @@ TEST_F(LambdaChildrenTest, OneThatIsStoppedIsNoFailure) {
   ASSERT_EQ(Do("ok"), HandlerResult::Success());
   ASSERT_EQ(Do("die 3").kind, Kind::kRaised);
   // The new one has had no work yet, as with a worker that stops soon.
-  ASSERT_TRUE(Await([&] { return handler_->stats().starts == 2; }));
+  ASSERT_TRUE(Eventually([&] { return handler_->stats().starts == 2; }));
   handler_.reset();
   EXPECT_THAT(Copy(warnings_), testing::IsEmpty());
 }
@@ -140,7 +129,7 @@ TEST_F(LambdaChildrenTest, OneThatEndsAtItsStartSpendsNothing) {
   EXPECT_EQ(result, HandlerResult::NotRun("Runtime.ExitError",
                                           "the runtime exited with code 3: no such module"));
   // It is tried again, and said once.
-  EXPECT_TRUE(Await([&] { return handler_->stats().failed_starts >= 4; }));
+  EXPECT_TRUE(Eventually([&] { return handler_->stats().failed_starts >= 4; }));
   EXPECT_THAT(Copy(warnings_),
               ElementsAre("Runtime.ExitError: the runtime exited with code 3: no such module"));
 }
@@ -157,7 +146,7 @@ TEST_F(LambdaChildrenTest, AnInitErrorIsTheReason) {
   options_.command = absl::StrCat(RUNTIME, " init-error");
   Start();
   EXPECT_EQ(Do("ok"), HandlerResult::NotRun("Runtime.ImportModuleError", "no module app"));
-  EXPECT_TRUE(Await([&] { return handler_->stats().starts >= 3; }));
+  EXPECT_TRUE(Eventually([&] { return handler_->stats().starts >= 3; }));
   EXPECT_THAT(Copy(warnings_), ElementsAre("Runtime.ImportModuleError: no module app"));
 }
 
@@ -166,7 +155,7 @@ TEST_F(LambdaChildrenTest, OneThatNeverAsksForWorkIsStartedAgain) {
   options_.start_timeout = absl::Seconds(1);
   Start();
   EXPECT_EQ(Do("ok").error_message, "the runtime did not ask for work within 1s");
-  EXPECT_TRUE(Await([&] { return handler_->stats().starts >= 2; }));
+  EXPECT_TRUE(Eventually([&] { return handler_->stats().starts >= 2; }));
 }
 
 TEST_F(LambdaChildrenTest, CopiesWorkAtTheSameTime) {
@@ -195,7 +184,8 @@ TEST_F(LambdaChildrenTest, EndWithTheHandler) {
   handler_.reset();
   // The files have the names of the processes.
   for (const auto& file : std::filesystem::directory_iterator(directory)) {
-    EXPECT_TRUE(Await([&] { return Gone(file.path().filename()); })) << file.path();
+    ProcessHandle runtime(std::stoi(file.path().filename()));
+    EXPECT_TRUE(runtime.AwaitExit(kPatience)) << file.path();
   }
   std::filesystem::remove_all(directory);
 }

@@ -154,10 +154,12 @@ TEST_F(LambdaTest, NextIsHeldUntilThereIsABatch) {
 TEST_F(LambdaTest, ALateAnswerIsRefusedAndNotTakenForTheNextTry) {
   Start();
   RuntimeClient runtime(address_);
+  auto next = std::async(std::launch::async, [&] { return runtime.Next(); });
+  AwaitStats([&] { return handler_->stats().ready == 1; });
   Batch short_lived = batch_;
-  short_lived.deadline = absl::Now() + absl::Milliseconds(1500);
+  short_lived.deadline = absl::Now() + absl::Seconds(3);
   auto first = Process(short_lived);
-  const std::string late = runtime.Next().id();
+  const std::string late = next.get().id();
   EXPECT_EQ(first.get().error_type, "Timeout");
   // The same batch again, by another runtime, before the first has answered.
   RuntimeClient other(address_);
@@ -239,11 +241,13 @@ TEST_F(LambdaTest, AFunctionThatDoesNotStartSpendsNothingAndIsSaidOnce) {
 TEST_F(LambdaTest, ARuntimeThatLeftGetsNothing) {
   options_.copies = 2;
   Start();
-  {
+  auto left = std::async(std::launch::async, [this] {
     RuntimeClient impatient(address_);
-    impatient.SetTimeout(50);
-    EXPECT_EQ(impatient.Next().status, 0);
-  }
+    impatient.SetTimeout(2000);
+    return impatient.Next().status;
+  });
+  AwaitStats([&] { return handler_->stats().ready == 1; });
+  EXPECT_EQ(left.get(), 0);
   AwaitStats([&] { return handler_->stats().ready == 0; });
   EXPECT_EQ(Answered("{}"), HandlerResult::Success());
 }
