@@ -28,9 +28,13 @@ struct Replica {
 
 class ReplicasTest : public testing::Test {
  protected:
-  static CoordinatorOptions Options() {
+  // Long enough for workers that are not heard of while a test waits.
+  explicit ReplicasTest(absl::Duration session_ttl = absl::Seconds(30))
+      : a_(database_, Options(session_ttl)), b_(database_, Options(session_ttl)) {}
+
+  static CoordinatorOptions Options(absl::Duration session_ttl) {
     CoordinatorOptions options;
-    options.session_ttl = absl::Seconds(2);
+    options.session_ttl = session_ttl;
     options.balance_interval = absl::Milliseconds(50);
     options.balance_settling = absl::ZeroDuration();
     // What comes sooner came from a hint through the database.
@@ -90,8 +94,14 @@ class ReplicasTest : public testing::Test {
   }
 
   TestDatabase database_;
-  Replica a_{database_, Options()};
-  Replica b_{database_, Options()};
+  Replica a_;
+  Replica b_;
+};
+
+// Where sessions end soon.
+class DeadWorkerTest : public ReplicasTest {
+ protected:
+  DeadWorkerTest() : ReplicasTest(absl::Seconds(2)) {}
 };
 
 TEST_F(ReplicasTest, AShardReleasedThroughOneWakesALongPollAtTheOther) {
@@ -146,7 +156,7 @@ TEST_F(ReplicasTest, AWorkerAtOneIsAskedToHandOverToAWorkerAtTheOther) {
 }
 
 // The one that took the shard over does not need the one that gave it away.
-TEST_F(ReplicasTest, WhatADeadWorkerHeldIsLeasedThroughTheOther) {
+TEST_F(DeadWorkerTest, WhatADeadWorkerHeldIsLeasedThroughTheOther) {
   MakeStream(1);
   auto held = Lease(a_, "a", 1, 0);
   ASSERT_TRUE(held.ok()) << held.status();
