@@ -17,8 +17,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "tests/e2e/world.h"
-#include "tests/service/on_failure/mock_kafka.h"
 #include "tests/support/http_endpoint.h"
+#include "tests/support/mock_kafka.h"
 
 namespace lowmark {
 namespace {
@@ -177,7 +177,7 @@ TEST_F(OnFailureTest, ADirectoryAndThenATopicGetAllOfThem) {
   // Those from now on go elsewhere; the broker is down at first.
   MockKafka kafka;
   kafka.CreateTopic("letters", 2);
-  kafka.SetUp(false);
+  kafka.SetDown(1, true);
   Set({"kafka.brokers=" + kafka.brokers(), "kafka.topic=letters", "timeout=1s",
        "kafka.properties=client.id=test", "maximum_data_bytes=100000"});
   world_.Append(kRecords);
@@ -186,7 +186,7 @@ TEST_F(OnFailureTest, ADirectoryAndThenATopicGetAllOfThem) {
   ASSERT_TRUE(world_.Await([&] {
     return world_.Log("coordinator-0").find("takes none") != std::string::npos;
   })) << world_.Log("coordinator-0");
-  kafka.SetUp(true);
+  kafka.SetDown(1, false);
   ASSERT_TRUE(world_.Await([&] { return Waiting() == 0; })) << world_.Log("coordinator-0");
   std::set<std::string> produced = written;
   for (const auto& message : kafka.Read("letters", 2, world_.bad().size() - first)) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "service/process/mutex.h"
 #include "tests/support/kafka_mark.h"
 
 namespace lowmark {
@@ -45,6 +46,22 @@ rd_kafka_resp_err_t Send(rd_kafka_t* producer, const std::string& topic, int par
   return error;
 }
 
+MockKafka::Message ToMessage(const rd_kafka_message_t& from) {
+  MockKafka::Message message;
+  message.partition = from.partition;
+  message.key.assign(static_cast<const char*>(from.key), from.key_len);
+  message.value.assign(static_cast<const char*>(from.payload), from.len);
+  rd_kafka_headers_t* headers = nullptr;
+  const void* value = nullptr;
+  size_t size = 0;
+  if (rd_kafka_message_headers(&from, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+      rd_kafka_header_get_last(headers, "idempotency-key", &value, &size) ==
+          RD_KAFKA_RESP_ERR_NO_ERROR) {
+    message.idempotency_key.assign(static_cast<const char*>(value), size);
+  }
+  return message;
+}
+
 }  // namespace
 
 MockKafka::MockKafka(int brokers) : producer_(NewProducer("")) {
@@ -70,6 +87,33 @@ void MockKafka::Produce(const std::string& topic, int partition,
   }
   EXPECT_EQ(rd_kafka_flush(producer, kPatienceMs), RD_KAFKA_RESP_ERR_NO_ERROR);
   rd_kafka_destroy(producer);
+}
+
+std::vector<MockKafka::Message> MockKafka::Read(const std::string& topic, int partitions,
+                                                size_t count) const {
+  char error[512] = "";
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "bootstrap.servers", brokers_.c_str(), error, sizeof(error));
+  rd_kafka_conf_set(conf, "group.id", "none", error, sizeof(error));
+  rd_kafka_t* consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, error, sizeof(error));
+  EXPECT_NE(consumer, nullptr) << error;
+  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(partitions);
+  for (int p = 0; p < partitions; ++p) {
+    rd_kafka_topic_partition_list_add(list, topic.c_str(), p)->offset = 0;
+  }
+  rd_kafka_assign(consumer, list);
+  rd_kafka_topic_partition_list_destroy(list);
+  std::vector<Message> messages;
+  const SteadyTime deadline = SteadyDeadline(absl::Milliseconds(kPatienceMs));
+  while (messages.size() < count && SteadyDeadline(absl::ZeroDuration()) < deadline) {
+    rd_kafka_message_t* message = rd_kafka_consumer_poll(consumer, 100);
+    if (message == nullptr) continue;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) messages.push_back(ToMessage(*message));
+    rd_kafka_message_destroy(message);
+  }
+  rd_kafka_consumer_close(consumer);
+  rd_kafka_destroy(consumer);
+  return messages;
 }
 
 void MockKafka::AppendMark(const std::string& topic, int partition) {

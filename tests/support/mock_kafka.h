@@ -11,6 +11,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,14 @@ struct MockMessage {
 
 class MockKafka {
  public:
+  // One that somebody has produced.
+  struct Message {
+    int32_t partition = 0;
+    std::string key;
+    std::string value;
+    std::string idempotency_key;  // the header of this name
+  };
+
   enum class Api { kProduce = 0, kFetch = 1, kListOffsets = 2, kMetadata = 3 };
 
   explicit MockKafka(int brokers = 1);
@@ -41,6 +50,8 @@ class MockKafka {
   void CreateTopic(const std::string& topic, int partitions);
   // Returns when the cluster has them.
   void Produce(const std::string& topic, int partition, const std::vector<MockMessage>& messages);
+  // What the topic holds, once it holds `count` messages or half a minute is over.
+  std::vector<Message> Read(const std::string& topic, int partitions, size_t count) const;
   // What a transaction leaves at its end: takes an offset, and is no record.
   void AppendMark(const std::string& topic, int partition);
 

@@ -7,7 +7,9 @@
 #include <set>
 #include <thread>
 
-#include "tests/service/on_failure/mock_kafka.h"
+#include "absl/strings/str_cat.h"
+#include "service/process/mutex.h"
+#include "tests/support/mock_kafka.h"
 
 namespace lowmark {
 namespace {
@@ -63,27 +65,28 @@ TEST_F(KafkaDestinationTest, ProducesEachDocumentOnceWithItsShardAsKey) {
 // Errors that will pass are librdkafka's to bear, and put nothing there twice.
 TEST_F(KafkaDestinationTest, BearsErrorsThatPass) {
   auto destination = Make();
-  kafka_.FailProduces({RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
-                       RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS});
+  kafka_.Fail(MockKafka::Api::kProduce,
+              {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+               RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS});
   EXPECT_THAT(destination->Send(Documents(3), kPatience), Each(absl::OkStatus()));
   EXPECT_THAT(kafka_.Read("letters", kPartitions, 3), SizeIs(3));
 }
 
 TEST_F(KafkaDestinationTest, ABrokerThatIsDownTakesNothing) {
-  kafka_.SetUp(false);
+  kafka_.SetDown(1, true);
   auto destination = Make(absl::Seconds(1));
   for (const absl::Status& answer : destination->Send(Documents(2), kPatience)) {
     EXPECT_EQ(answer.code(), absl::StatusCode::kUnavailable) << answer;
     EXPECT_THAT(answer.message(), HasSubstr("timed out"));
   }
-  kafka_.SetUp(true);
+  kafka_.SetDown(1, false);
   destination = Make();
   EXPECT_THAT(destination->Send(Documents(2), kPatience), Each(absl::OkStatus()));
 }
 
 TEST_F(KafkaDestinationTest, RefusesADocumentThatIsTooLarge) {
   auto destination = Make();
-  kafka_.FailProduces({RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
+  kafka_.Fail(MockKafka::Api::kProduce, {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
   const auto answers = destination->Send(Documents(1), kPatience);
   EXPECT_EQ(answers[0].code(), absl::StatusCode::kFailedPrecondition) << answers[0];
   Document huge{"orders/1", "0", 1, std::string(9'000'000, 'x')};
@@ -91,7 +94,7 @@ TEST_F(KafkaDestinationTest, RefusesADocumentThatIsTooLarge) {
 }
 
 TEST_F(KafkaDestinationTest, StoppedItEndsSoonAndBeginsNothing) {
-  kafka_.SetUp(false);
+  kafka_.SetDown(1, true);
   auto destination = Make(absl::Seconds(30));
   const SteadyTime begun = SteadyDeadline(absl::ZeroDuration());
   std::vector<absl::Status> answers;
