@@ -1,10 +1,10 @@
 // Groups of updates in a real PostgreSQL: fencing under concurrency, clocks, locks,
 // poisoned members, HOT updates.
-#include <cstdlib>
 #include <iostream>
 #include <pqxx/pqxx>
 #include <random>
 
+#include "tests/core/seed.h"
 #include "tests/store/postgres/store_fixture.h"
 
 namespace lowmark {
@@ -121,9 +121,7 @@ TEST_F(GroupsTest, LeasingEndsAsSoonAsTheStreamIsPaused) {
 TEST_F(GroupsTest, OverlappingGroupsInAnyOrderDoNotDeadlock) {
   constexpr int kThreads = 4;
   constexpr int kShards = 40;
-  const char* given = std::getenv("LOWMARK_TEST_SEED");
-  const unsigned seed =
-      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
+  const uint64_t seed = TestSeed();
   std::cout << "LOWMARK_TEST_SEED=" << seed << '\n';
   std::vector<std::string> ids;
   for (int i = 0; i < kShards; ++i) ids.push_back(absl::StrCat(i));

@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 #include <random>
 
+#include "tests/core/seed.h"
 #include "tests/support/awkward.h"
 
 namespace lowmark {
@@ -42,9 +42,7 @@ TEST(TextArray, ReadsWhatPostgresWrites) {
 }
 
 TEST(TextArray, ReadsWhatItWrites) {
-  const char* given = std::getenv("LOWMARK_TEST_SEED");
-  const unsigned seed =
-      given != nullptr ? std::strtoul(given, nullptr, 10) : std::random_device()();
+  const uint64_t seed = TestSeed();
   std::cout << "LOWMARK_TEST_SEED=" << seed << '\n';
   std::mt19937 random(seed);
   const std::string alphabet = AwkwardText();
