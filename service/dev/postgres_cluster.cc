@@ -305,11 +305,6 @@ absl::Status PostgresCluster::Kill() {
   return absl::OkStatus();
 }
 
-absl::Status PostgresCluster::Restart() {
-  if (auto s = Stop(); !s.ok()) return s;
-  return Start();
-}
-
 bool PostgresCluster::running() const {
   return server_ != nullptr && !server_->Wait(absl::ZeroDuration());
 }

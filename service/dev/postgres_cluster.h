@@ -56,8 +56,6 @@ class PostgresCluster {
   // Kills the server and its processes with SIGKILL, as a crash would; returns
   // when all are gone. OK when it did not run.
   absl::Status Kill();
-  // Stop and Start.
-  absl::Status Restart();
   // Whether the server's first process lives.
   bool running() const;
 

@@ -2,8 +2,8 @@
 // values that a careless or hostile client might send.
 //
 //   ForEachHostile(good_request, [&](const HostileRequest& hostile) {
-//     Verdict verdict = RuleOf(hostile.key)(hostile.probe);
-//     ... call(hostile.request) ...
+//     const Verdict verdict = Judge(hostile);  // hostile_check.h
+//     ... call(*hostile.request) ...
 //   });
 #ifndef LOWMARK_TESTS_INTEGRATION_HOSTILE_VALUES_H_
 #define LOWMARK_TESTS_INTEGRATION_HOSTILE_VALUES_H_
