@@ -326,10 +326,14 @@ std::string World::Readyz(int coordinator) const {
   return Get(absl::StrCat("coordinator-", coordinator), "/readyz");
 }
 
-std::map<std::string, double> World::Metric(const std::string& part,
-                                            const std::string& name) const {
+std::map<std::string, double> World::Metric(const std::string& part, const std::string& name) {
   std::map<std::string, double> series;
-  const std::string text = Get(part, "/metrics");
+  std::string text;
+  EXPECT_TRUE(Await([&] {
+    text = Get(part, "/metrics");
+    return absl::StartsWith(text, "200 ");
+  })) << part
+      << " tells no metrics: " << text;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     if (!absl::ConsumePrefix(&line, name)) continue;
     const size_t space = line.rfind(' ');

@@ -121,8 +121,7 @@ class World {
   // Expects that every record was processed or set aside, each the right one, and for
   // the first time in order. How many were processed more than once, by shard.
   std::map<std::string, int> CheckLedger();
-  // "SHARD-N" of all records; of the bad ones; of those with a dead letter.
-  const std::set<std::string>& records() const { return records_; }
+  // "SHARD-N" of the bad records; of those with a dead letter.
   const std::set<std::string>& bad() const { return bad_; }
   std::multiset<std::string> DeadLetters();
   // The log of a part, for the message of a failed test.
@@ -134,8 +133,9 @@ class World {
   std::string Readyz(int coordinator = 0) const;
   // HOST:PORT of a part's metrics; empty while it has not said it.
   std::string HttpAddress(const std::string& part) const;
-  // A part's series of that metric, by their labels as they are written.
-  std::map<std::string, double> Metric(const std::string& part, const std::string& name) const;
+  // A part's series of that metric, by their labels as they are written. Waits until the
+  // part answers, and expects that it does.
+  std::map<std::string, double> Metric(const std::string& part, const std::string& name);
 
  private:
   struct SourceShard {
