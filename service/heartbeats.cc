@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "service/core/error.h"
+#include "service/core/expiry.h"
 
 namespace lowmark {
 
@@ -14,7 +15,8 @@ namespace {
 constexpr size_t kMostWaiting = 20000;
 
 absl::Status TooMany() {
-  return Unavailable("the coordinator has more calls than it can answer; retry with backoff");
+  return MarkReached(
+      Unavailable("the coordinator has more calls than it can answer; retry with backoff"));
 }
 
 }  // namespace

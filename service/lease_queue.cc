@@ -72,6 +72,7 @@ void LeaseQueue::Note(const std::string& stream, const absl::Status& status, abs
                       std::optional<absl::Time> store_now) {
   if (absl::IsUnavailable(status)) {
     failed_[stream] = NoteFailure(failed_[stream]);
+    if (!IsMarkedReached(status)) watch_ = NoteFailure(watch_);
     return;
   }
   watch_ = NoteAnswer(watch_, rules_, at, store_now);
@@ -184,7 +185,8 @@ SteadyTime LeaseQueue::Serve(const std::string& stream, Waiters& round) {
 
   MutexLock lock(mutex_);
   if (!answers.ok()) {
-    if (absl::IsUnavailable(answers.status())) Note(stream, answers.status(), asked_at, std::nullopt);
+    if (absl::IsUnavailable(answers.status()))
+      Note(stream, answers.status(), asked_at, std::nullopt);
     return Spread(options_.retry);
   }
   Note(stream, absl::OkStatus(), asked_at, answers->now);

@@ -121,8 +121,8 @@ class LeaseQueue {
   std::map<std::string, Queue> queues_ LOWMARK_GUARDED_BY(mutex_);
   size_t waiting_ LOWMARK_GUARDED_BY(mutex_) = 0;
   ExpiryWatch watch_ LOWMARK_GUARDED_BY(mutex_);
-  // Of streams with a call that failed, until their sessions may be ended again: what one
-  // stream's statements meet, such as a lock, says nothing of another's.
+  // Of streams with a call that failed, until their sessions may be ended again: where the
+  // store was reached that says nothing of another stream's.
   std::unordered_map<std::string, ExpiryWatch> failed_ LOWMARK_GUARDED_BY(mutex_);
   uint64_t jitter_ LOWMARK_GUARDED_BY(mutex_) = 1;
   bool draining_ LOWMARK_GUARDED_BY(mutex_) = false;

@@ -3,6 +3,19 @@
 #include <algorithm>
 
 namespace lowmark {
+namespace {
+
+// Of this process alone: nobody else is told.
+constexpr char kReached[] = "lowmark/reached";
+
+}  // namespace
+
+absl::Status MarkReached(absl::Status status) {
+  status.SetPayload(kReached, absl::Cord());
+  return status;
+}
+
+bool IsMarkedReached(const absl::Status& status) { return status.GetPayload(kReached).has_value(); }
 
 ExpiryRules RulesFor(absl::Duration session_ttl, absl::Duration poll) {
   ExpiryRules rules;

@@ -12,6 +12,7 @@
 
 #include <optional>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace lowmark {
@@ -43,6 +44,11 @@ ExpiryWatch NoteAnswer(const ExpiryWatch& watch, const ExpiryRules& rules, absl:
                        std::optional<absl::Time> store_now);
 // The store was out of reach.
 ExpiryWatch NoteFailure(const ExpiryWatch& watch);
+
+// An UNAVAILABLE that is no sign of that: the store was reached, and a lock, or something
+// else of one stream's, held the call up; or it was not asked.
+absl::Status MarkReached(absl::Status status);
+bool IsMarkedReached(const absl::Status& status);
 
 // Sessions may be ended while the store's clock is within these; where not at all,
 // `from` is after `until`.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "service/core/error.h"
+#include "service/core/expiry.h"
 
 namespace lowmark {
 namespace {
@@ -84,6 +85,7 @@ std::string OneLine(absl::string_view text) {
 
 Diagnosis Diagnose(Trouble trouble, absl::string_view text) {
   const std::string message = absl::StrCat("PostgreSQL: ", OneLine(text));
+  if (trouble == Trouble::kConflict) return {trouble, MarkReached(Unavailable(message))};
   if (FailureOf(trouble) == Failure::kUnavailable) return {trouble, Unavailable(message)};
   return {trouble, MakeError(absl::StatusCode::kInternal, kInternal, message)};
 }

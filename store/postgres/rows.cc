@@ -171,8 +171,6 @@ ShardEvent ReadEvent(const std::string& stream, const pqxx::row& row) {
   return event;
 }
 
-bool IsStreamRow(const pqxx::row& row) { return row[0].is_null(); }
-
 StreamRow ReadStreamRow(const pqxx::row& row) {
   return {ToInt(row[1]), ToText(row[2]), ToText(row[5]), ToInt(row[9]), ToTime(row[12])};
 }

@@ -50,7 +50,6 @@ struct StreamRow {
   int64_t timeline = 0;
   absl::Time now;
 };
-bool IsStreamRow(const pqxx::row& row);
 StreamRow ReadStreamRow(const pqxx::row& row);
 
 }  // namespace lowmark

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "service/core/error.h"
+
 namespace lowmark {
 namespace {
 
@@ -96,6 +98,16 @@ TEST(Expiry, ShortSessionsTolerateASecond) {
   EXPECT_EQ(rules.tolerance, S(1));
   EXPECT_EQ(rules.grace, absl::Milliseconds(150));
   EXPECT_EQ(rules.longest_silence, absl::Milliseconds(300));
+}
+
+TEST(Expiry, WhatReachedTheStoreIsMarkedSo) {
+  const absl::Status status = Unavailable("canceling statement due to lock timeout");
+  EXPECT_FALSE(IsMarkedReached(status));
+  const absl::Status marked = MarkReached(status);
+  EXPECT_TRUE(IsMarkedReached(marked));
+  EXPECT_TRUE(absl::IsUnavailable(marked));
+  EXPECT_EQ(Reason(marked), Reason(status));
+  EXPECT_EQ(marked.message(), status.message());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "service/core/error.h"
+#include "service/core/expiry.h"
 #include "service/lease_queue.h"
 #include "store/memory/memory_store.h"
 #include "tests/service/answers.h"
@@ -24,7 +25,7 @@ class CountingStore : public FaultStore {
   absl::StatusOr<LeaseAnswers> LeaseShards(const LeaseRound& round) override {
     if (round.stream == sick) {
       ++failures;
-      return Unavailable("a lock");
+      return MarkReached(Unavailable("a lock"));
     }
     auto answers = FaultStore::LeaseShards(round);
     for (const LeaseCall& call : round.calls) renewals += call.renew ? 1 : 0;

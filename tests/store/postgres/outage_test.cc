@@ -1,6 +1,7 @@
 // Databases that go away, and commits whose outcome nobody hears of.
 #include <pqxx/pqxx>
 
+#include "service/core/expiry.h"
 #include "tests/store/postgres/store_fixture.h"
 #include "tests/support/one_call.h"
 #include "tests/support/postgres_proxy.h"
@@ -234,9 +235,12 @@ TEST_F(OutageTest, ALockThatIsNotGivenUpIsUnavailable) {
   PostgresStore impatient(options);
   pqxx::connection blocker(database_.options().connection);
   pqxx::work block(blocker);
-  block.exec("LOCK TABLE lowmark.shards IN EXCLUSIVE MODE");
+  block.exec("LOCK TABLE lowmark.shards, lowmark.workers IN EXCLUSIVE MODE");
   EXPECT_EQ(Update(impatient, {Success(leases[0], 1, "1")})[0].code(),
             absl::StatusCode::kUnavailable);
+  const absl::Status held_up = RenewOne(impatient, "s", "w", absl::Minutes(1)).status();
+  EXPECT_EQ(Reason(held_up), kUnavailable);
+  EXPECT_TRUE(IsMarkedReached(held_up)) << "no sign of an outage";
   block.abort();
   EXPECT_TRUE(Update(impatient, {Success(leases[0], 1, "1")})[0].ok());
 }
