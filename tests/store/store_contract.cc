@@ -13,6 +13,15 @@ void StoreContract::SetUp() {
   ASSERT_TRUE(stream.ok()) << stream.status();
 }
 
+void StoreContract::SetPaused(bool paused) {
+  const auto changed =
+      store().UpdateStream("s", "", [paused](Policy policy) -> absl::StatusOr<Policy> {
+        policy.paused = paused;
+        return policy;
+      });
+  ASSERT_TRUE(changed.ok()) << changed.status();
+}
+
 Policy StoreContract::TestPolicy() {
   Policy policy;
   policy.maximum_retry_attempts = 1;

@@ -67,6 +67,8 @@ class StoreContract : public testing::TestWithParam<MakeStore> {
 
   // A policy whose retries need no patience.
   static Policy TestPolicy();
+  // Of the stream "s".
+  void SetPaused(bool paused);
   void AddShards(const std::vector<std::string>& shards, const std::string& stream = "s");
 
   static OneCall Call(const std::string& worker, int32_t max_leases, int32_t held = 0,

@@ -139,19 +139,10 @@ TEST_P(StoreContract, WhoWithdrawsWantsNothing) {
 
 TEST_P(StoreContract, APausedStreamLeasesNothing) {
   AddShards({"a"});
-  auto pause = [&](bool paused) {
-    return store()
-        .UpdateStream("s", "",
-                      [paused](Policy policy) {
-                        policy.paused = paused;
-                        return absl::StatusOr<Policy>(policy);
-                      })
-        .ok();
-  };
-  ASSERT_TRUE(pause(true));
+  SetPaused(true);
   EXPECT_THAT(LeaseOne(store(), Call("w", 1))->leases, IsEmpty());
   EXPECT_TRUE(store().ReadCensus("s")->paused);
-  ASSERT_TRUE(pause(false));
+  SetPaused(false);
   EXPECT_EQ(MustLease("w", 1).leases.size(), 1u);
   EXPECT_FALSE(store().ReadCensus("s")->paused);
 }
@@ -367,15 +358,8 @@ TEST_P(StoreContract, HintsWhenAShardMayBeFree) {
   EXPECT_TRUE(hints_.Await("s")) << "a child whose parents are done";
 
   clear();
-  for (bool paused : {true, false}) {
-    ASSERT_TRUE(store()
-                    .UpdateStream("s", "",
-                                  [paused](Policy policy) {
-                                    policy.paused = paused;
-                                    return absl::StatusOr<Policy>(policy);
-                                  })
-                    .ok());
-  }
+  SetPaused(true);
+  SetPaused(false);
   EXPECT_TRUE(hints_.Await("s")) << "a stream that goes on";
 }
 

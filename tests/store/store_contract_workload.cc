@@ -127,13 +127,7 @@ TEST_P(StoreContract, LossOfWhatWasToldIsWork) {
 
 TEST_P(StoreContract, SaysWhetherTheStreamIsPaused) {
   EXPECT_FALSE(Load(store()).paused);
-  ASSERT_TRUE(store()
-                  .UpdateStream("s", "",
-                                [](Policy policy) {
-                                  policy.paused = true;
-                                  return absl::StatusOr<Policy>(policy);
-                                })
-                  .ok());
+  SetPaused(true);
   EXPECT_TRUE(Load(store()).paused);
   EXPECT_EQ(Reason(store().ReadWorkload("x").status()), kStreamNotFound);
 }
@@ -147,15 +141,6 @@ TEST_P(StoreContract, SaysWhichShardsNobodyHolds) {
     for (const UnownedShards& each : *all) shards[each.stream] = each.shards;
     return shards;
   };
-  const auto pause = [&](bool paused) {
-    ASSERT_TRUE(store()
-                    .UpdateStream("s", "",
-                                  [paused](Policy policy) {
-                                    policy.paused = paused;
-                                    return absl::StatusOr<Policy>(policy);
-                                  })
-                    .ok());
-  };
   using Unowned = std::map<std::string, int64_t>;
   EXPECT_EQ(unowned(), Unowned());
   AddShards({"a", "b", "c"});
@@ -167,9 +152,9 @@ TEST_P(StoreContract, SaysWhichShardsNobodyHolds) {
   EXPECT_EQ(unowned(), (Unowned{{"s", 1}, {"other", 1}}));
   ASSERT_TRUE(Update(Report(grant.leases[0], Succeeded{"", "", 0, true})).ok());
   EXPECT_EQ(unowned(), (Unowned{{"s", 2}, {"other", 1}})) << "a is done, its child may be read";
-  pause(true);
+  SetPaused(true);
   EXPECT_EQ(unowned(), (Unowned{{"other", 1}}));
-  pause(false);
+  SetPaused(false);
   Advance(kTtl + absl::Minutes(1));
   EXPECT_EQ(unowned(), (Unowned{{"s", 3}, {"other", 1}})) << "and nobody has ended its session";
   MustLease("v", 3);
