@@ -14,6 +14,8 @@ namespace {
 constexpr int kRarerWithHints = 10;
 // After the moment when a session expires, so that it has.
 constexpr absl::Duration kAfterExpiry = absl::Milliseconds(1);
+// Streams with trouble of their own.
+constexpr size_t kMostFailed = 10000;
 
 SteadyTime Now() { return std::chrono::steady_clock::now(); }
 
@@ -65,20 +67,23 @@ void LeaseQueue::Wake(const std::string& stream) {
 void LeaseQueue::NoteStore(const std::string& stream, const absl::Status& status) {
   if (absl::IsCancelled(status)) return;
   MutexLock lock(mutex_);
-  Note(stream, status, Monotonic(), std::nullopt);
+  Note(stream, status, std::nullopt);
 }
 
-void LeaseQueue::Note(const std::string& stream, const absl::Status& status, absl::Duration at,
+void LeaseQueue::Note(const std::string& stream, const absl::Status& status,
                       std::optional<absl::Time> store_now) {
   if (absl::IsUnavailable(status)) {
-    failed_[stream] = NoteFailure(failed_[stream]);
-    if (!IsMarkedReached(status)) watch_ = NoteFailure(watch_);
+    // All streams' where it may be an outage, or where more fail than are kept account of.
+    const bool one = IsMarkedReached(status) && failed_.size() < kMostFailed;
+    ExpiryWatch& watch = one ? failed_[stream] : watch_;
+    watch = NoteFailure(watch);
     return;
   }
-  watch_ = NoteAnswer(watch_, rules_, at, store_now);
-  if (auto found = failed_.find(stream); found != failed_.end()) {
-    found->second = NoteAnswer(found->second, rules_, at, std::nullopt);
-  }
+  watch_ = NoteAnswer(watch_, rules_, Monotonic(), store_now);
+  auto found = failed_.find(stream);
+  if (found == failed_.end()) return;
+  found->second = NoteAnswer(found->second, rules_, Monotonic(), std::nullopt);
+  if (absl::IsNotFound(status) || Monotonic() >= found->second.settled_at) failed_.erase(found);
 }
 
 ClockRange LeaseQueue::MayEnd(const std::string& stream) {
@@ -177,7 +182,7 @@ SteadyTime LeaseQueue::Serve(const std::string& stream, Waiters& round) {
     asked.may_end_from = range.from;
     asked.may_end_until = range.until;
   }
-  // The store tells its time during the call, which may be a long one.
+  // The store tells its time at the beginning of the call, which may be a long one.
   const absl::Duration asked_at = Monotonic();
   const absl::StatusOr<LeaseAnswers> answers = store_.LeaseShards(asked);
   metrics_.CountStoreError("lease", answers.status());
@@ -185,11 +190,10 @@ SteadyTime LeaseQueue::Serve(const std::string& stream, Waiters& round) {
 
   MutexLock lock(mutex_);
   if (!answers.ok()) {
-    if (absl::IsUnavailable(answers.status()))
-      Note(stream, answers.status(), asked_at, std::nullopt);
+    if (absl::IsUnavailable(answers.status())) Note(stream, answers.status(), std::nullopt);
     return Spread(options_.retry);
   }
-  Note(stream, absl::OkStatus(), asked_at, answers->now);
+  Note(stream, absl::OkStatus(), answers->now + (Monotonic() - asked_at));
   // Sessions that have expired already may be ended once the store is settled.
   return std::min({Spread(Poll()), Settled(stream),
                    SteadyDeadline(answers->look_again - answers->now + kAfterExpiry)});

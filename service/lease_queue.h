@@ -59,8 +59,7 @@ class LeaseQueue {
   void Wake(const std::string& stream);
 
   // What another call of the store came to: UNAVAILABLE, or not; CANCELLED: it was not made.
-  // After an outage
-  // sessions are not ended before their workers had time to renew them.
+  // After an outage sessions are not ended before their workers had time to renew them.
   void NoteStore(const std::string& stream, const absl::Status& status);
 
   // Answers all that wait empty-handed, and every call from now on with UNAVAILABLE.
@@ -100,8 +99,8 @@ class LeaseQueue {
   // Answers what the store has granted, or why not.
   static void Answer(const absl::StatusOr<LeaseAnswers>& answers, Waiters& round);
   void Return(const std::string& stream, Waiters round, SteadyTime next_round);
-  // What a call at that monotonic time came to; `store_now`: the store's clock, if it said it.
-  void Note(const std::string& stream, const absl::Status& status, absl::Duration at,
+  // What a call came to; `store_now`: the store's clock now, if it said it.
+  void Note(const std::string& stream, const absl::Status& status,
             std::optional<absl::Time> store_now) LOWMARK_REQUIRES(mutex_);
   // While the store's clock is where the stream's expired sessions may be ended.
   ClockRange MayEnd(const std::string& stream) LOWMARK_REQUIRES(mutex_);

@@ -28,8 +28,9 @@ namespace {
 
 constexpr absl::Duration kHealthInterval = absl::Seconds(1);
 constexpr absl::Duration kUnownedInterval = absl::Seconds(10);
+constexpr absl::Duration kLongestRetention = absl::Hours(24 * 3650);
 // For all but groups of reports: leases, heartbeats, operators, dead letters, health.
-constexpr int kOtherConnections = 6;
+constexpr int kOtherConnections = 8;
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
 constexpr absl::Duration kLongestRetry = absl::Seconds(5);
 
@@ -142,9 +143,11 @@ absl::Status ServeOptions::Validate() const {
   }
   for (const absl::Status& status :
        {postgres.Validate(), coordinator.Validate(), server.Validate(),
-        CheckDuration("audit-retention", audit_retention, absl::Hours(1), absl::Hours(24 * 3650)),
-        CheckDuration("dead-letter-retention", dead_letter_retention, absl::Hours(1),
-                      absl::InfiniteDuration()),
+        CheckDuration("audit-retention", audit_retention, absl::Hours(1), kLongestRetention),
+        dead_letter_retention == absl::InfiniteDuration()
+            ? absl::OkStatus()
+            : CheckDuration("dead-letter-retention", dead_letter_retention, absl::Hours(1),
+                            kLongestRetention),
         CheckDuration("on-failure-longest-pause", on_failure_longest_pause, absl::Seconds(1),
                       absl::Hours(1)),
         CheckDuration("drain-delay", drain_delay, absl::ZeroDuration(), absl::Minutes(10)),

@@ -22,9 +22,10 @@ absl::StatusOr<std::unique_ptr<Reloaded<TokenSet>>> LoadTokens(const SecretFile&
         if (!tokens.ok()) return tokens.status();
         for (const Token& token : *tokens) {
           if (scope == Scope::kAdmin && !token.streams.empty()) {
-            return WrongFile(file, absl::StrCat("an admin's token is for all streams: only in "
-                                                "--worker-tokens may one name ",
-                                                token.streams.front()));
+            return WrongFile(file, absl::StrCat("line ", token.line,
+                                                " has more than a token, and an admin's is for all "
+                                                "streams: only in --worker-tokens may one be for "
+                                                "those that are named after it"));
           }
         }
         return TokenSet(*tokens);

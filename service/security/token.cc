@@ -42,7 +42,7 @@ bool Covers(const std::vector<std::string>& patterns, absl::string_view stream) 
 
 absl::StatusOr<Token> ParseLine(const SecretFile& file, int line, absl::string_view text) {
   std::vector<std::string> words = absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
-  Token token{std::move(words[0]), {}};
+  Token token{std::move(words[0]), {}, line};
   if (token.text.size() < kShortestToken || token.text.size() > kLongestToken ||
       !IsToken68(token.text)) {
     return WrongFile(file,

@@ -27,6 +27,7 @@ struct Token {
   std::string text;
   // Names of streams, and prefixes of such followed by *; none: it is for all.
   std::vector<std::string> streams;
+  int line = 0;
 
   bool operator==(const Token&) const = default;
 };

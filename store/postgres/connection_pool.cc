@@ -210,6 +210,7 @@ absl::Status ConnectionPool::Run(Mode mode, const Body& body, Failure* failure) 
 void ConnectionPool::Close() {
   closed_ = true;
   MutexLock lock(mutex_);
+  returned_.NotifyAll();
   while (!in_use_.empty()) {
     for (Connection* connection : in_use_) connection->Cancel();
     returned_.WaitUntil(mutex_, SteadyDeadline(kCancelInterval));
@@ -259,7 +260,7 @@ absl::StatusOr<std::unique_ptr<Connection>> ConnectionPool::Take() {
     while (idle_.empty() && open_ >= options_.pool_size) {
       if (closed_) return Closed();
       if (!returned_.WaitUntil(mutex_, deadline)) {
-        return Unavailable("all connections to PostgreSQL are in use");
+        return MarkReached(Unavailable("all connections to PostgreSQL are in use"));
       }
     }
     // Under the lock: what is in use from here on is seen by Close.
@@ -275,14 +276,16 @@ absl::StatusOr<std::unique_ptr<Connection>> ConnectionPool::Take() {
   bool refused = settings_refused_;
   auto connection = Connection::Open(options_, ConnectionKind::kPooled, &refused);
   if (refused) settings_refused_ = true;
-  MutexLock lock(mutex_);
-  if (connection.ok() && closed_) connection = Closed();
-  if (connection.ok()) {
-    in_use_.insert(connection->get());
-  } else {
+  {
+    MutexLock lock(mutex_);
+    if (connection.ok() && !closed_) {
+      in_use_.insert(connection->get());
+      return connection;
+    }
     --open_;
     returned_.NotifyOne();
   }
+  if (connection.ok()) return Closed();
   return connection;
 }
 

@@ -63,14 +63,13 @@ ORDER BY id LIMIT $3)sql";
 // By the primary key, oldest first; what another coordinator prunes is passed over.
 const char kPruneEvents[] = "SELECT lowmark.prune_events($1, make_interval(secs => $2), $3)";
 
-// Letters are as old as their ids: those before the first that is young enough are looked at.
+// Letters are as old as their ids: the first ones are looked at, of which some may wait.
 const char kPruneDeadLetters[] = R"sql(
 WITH old AS MATERIALIZED (
-  SELECT l.id FROM lowmark.dead_letters l
-  WHERE l.stream_id = $1 AND l.id < coalesce((
-      SELECT y.id FROM lowmark.dead_letters y
-      WHERE y.stream_id = $1 AND y.create_time >= clock_timestamp() - make_interval(secs => $2)
-      ORDER BY y.id LIMIT 1), 9223372036854775807)
+  SELECT l.id FROM (
+    SELECT id, create_time FROM lowmark.dead_letters
+    WHERE stream_id = $1 ORDER BY id LIMIT 10000) l
+  WHERE l.create_time < clock_timestamp() - make_interval(secs => $2)
     AND NOT EXISTS (SELECT FROM lowmark.dead_letter_forwards f
       WHERE f.stream_id = $1 AND f.dead_letter = l.id AND f.forward_time IS NULL)
   ORDER BY l.id LIMIT $3

@@ -46,6 +46,7 @@ Runner::Runner(const WorkerOptions& options, std::shared_ptr<Source> source,
       sync_(context_, [this] { OnSessionExpired(); }),
       connection_(context_, std::move(secrets)),
       lease_pause_(options.retry_initial, options.retry_maximum),
+      misread_pause_(options.retry_initial, options.retry_maximum),
       beat_pause_(options.retry_initial, options.retry_maximum) {}
 
 Runner::~Runner() = default;
@@ -164,11 +165,12 @@ void Runner::OnLeases(SteadyTime sent, uint64_t session,
     const size_t before = shards_.size();
     bool understood = true;
     for (const v1::Lease& lease : answer->leases()) understood = AddLease(lease) && understood;
-    if (understood) lease_pause_.Reset();
+    lease_pause_.Reset();
+    if (understood) misread_pause_.Reset();
     const bool early = absl::FromChrono(Now() - sent) < kShortPause;
     if (!understood) {
       // Given back, it comes again.
-      again(lease_pause_.Next(random_));
+      again(misread_pause_.Next(random_));
     } else if (shards_.size() == before && early) {
       again(kShortPause);
     } else {
@@ -349,7 +351,8 @@ void Runner::FinishIfDone() {
 }
 
 // Leases that an answer would have brought are given back: otherwise they would be
-// nobody's until the session ends.
+// nobody's until the session ends. Where no session was open yet, this opens one, which
+// ends by itself.
 void Runner::AskForUnknown() {
   leasing_ = true;
   v1::LeaseShardRequest request;

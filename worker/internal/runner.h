@@ -100,6 +100,7 @@ class Runner {
   CoordinatorClient::Cancel cancel_lease_;
   EventLoop::TimerId lease_timer_ = 0;
   RetryPause lease_pause_;
+  RetryPause misread_pause_;   // after leases that are not understood
   std::string lease_trouble_;  // why there were none, as it was said last
   bool beating_ = false;
   EventLoop::TimerId beat_timer_ = 0;

@@ -33,9 +33,10 @@ void ThreadPool::RemoveThread() {
 
 bool ThreadPool::Shutdown(absl::Duration timeout) {
   const SteadyTime deadline = SteadyDeadline(timeout);
+  std::deque<std::function<void()>> forgotten;  // what it holds may take its time to end
   MutexLock lock(state_->mutex);
   state_->stopping = true;
-  state_->queue.clear();
+  forgotten.swap(state_->queue);
   state_->changed.NotifyAll();
   while (state_->alive > 0) {
     if (!state_->changed.WaitUntil(state_->mutex, deadline)) return state_->alive == 0;

@@ -32,15 +32,16 @@ std::vector<Token> Named(const std::vector<std::string>& texts) {
 TEST(ParseTokens, ReadsOneALine) {
   const auto tokens = ParseTokens(kFile, "# of March\nfirst-token-0123\r\n\n  second/token+01=\n");
   ASSERT_TRUE(tokens.ok()) << tokens.status();
-  EXPECT_EQ(*tokens, Named({"first-token-0123", "second/token+01="}));
+  EXPECT_THAT(*tokens,
+              ElementsAre(Token{"first-token-0123", {}, 2}, Token{"second/token+01=", {}, 4}));
 }
 
 TEST(ParseTokens, ReadsTheStreamsThatATokenIsFor) {
   const auto tokens =
       ParseTokens(kFile, "first-token-0123 orders\t payments-* \r\nsecond-token-012 *\n");
   ASSERT_TRUE(tokens.ok()) << tokens.status();
-  EXPECT_THAT(*tokens, ElementsAre(Token{"first-token-0123", {"orders", "payments-*"}},
-                                   Token{"second-token-012", {"*"}}));
+  EXPECT_THAT(*tokens, ElementsAre(Token{"first-token-0123", {"orders", "payments-*"}, 1},
+                                   Token{"second-token-012", {"*"}, 2}));
   for (const char* bad : {"a/b", "*-orders", "or*ders", "orders,payments", "orders**", "# note"}) {
     EXPECT_THAT(Wrong(absl::StrCat("0123456789abcdef ", bad)),
                 HasSubstr("line 1 names no stream after its token: it must be"));

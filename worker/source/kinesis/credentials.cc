@@ -58,10 +58,13 @@ absl::StatusOr<AwsCredentials> Credentials::End(absl::StatusOr<AwsCredentials> f
   if (fetched.ok()) {
     current_ = *fetched;
     fetch_after_ = std::max(fetched->expiration - kRefreshBefore, now + kRetryRefresh);
-    // For those who waited for it, where it is of no use.
+    // For those who waited for it, where it is of no use, or AWS has refused it by now.
     problem_ = absl::UnavailableError(
-        absl::StrCat("AWS credentials: those that were fetched expire at ",
-                     absl::FormatTime(fetched->expiration), ": is this machine's clock right?"));
+        now < fetched->expiration - kMargin
+            ? "AWS credentials: those that were fetched last were refused"
+            : absl::StrCat("AWS credentials: those that were fetched expire at ",
+                           absl::FormatTime(fetched->expiration),
+                           ": is this machine's clock right?"));
     return fetched;
   }
   problem_ = fetched.status();
