@@ -28,9 +28,8 @@ class PrunerTest : public testing::Test {
   // Prunes until `calls` calls were made for events, of which each stream has
   // some that are old.
   void PruneUntil(size_t calls, absl::Duration interval = absl::Hours(1)) {
-    Pruner pruner(
-        store_, metrics_, {.operation = "prune", .interval = interval, .batch = 10},
-        [this](const std::string& stream, int32_t most) { return Prune(stream, most); });
+    Pruner pruner(store_, metrics_, {.operation = "prune", .interval = interval, .batch = 10},
+                  [this](const std::string& stream, int32_t most) { return Prune(stream, most); });
     const SteadyTime patience = SteadyDeadline(absl::Minutes(1));
     MutexLock lock(mutex_);
     while (calls_.size() < calls) ASSERT_TRUE(changed_.WaitUntil(mutex_, patience));
